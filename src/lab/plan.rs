@@ -1,0 +1,291 @@
+//! A checked lab: everything a run needs, with nothing left to be wrong.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::name::Name;
+use crate::net::topology::Topology;
+use crate::role::config::Role;
+use crate::time::UnixSeconds;
+use crate::tls::config::{PkiSpec, Version};
+
+/// A lab, ready to run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Its name: the file's path below the labs folder, without `.toml`.
+    pub name: String,
+    /// One line.
+    pub title: String,
+    /// Which part of the text it checks.
+    pub text: Option<String>,
+    /// What to look for in the packets.
+    pub look_for: Vec<String>,
+    /// What else should be said about it.
+    pub notes: Vec<String>,
+    /// The date at which the run begins.
+    pub clock: UnixSeconds,
+    /// The run ends at this moment at the latest.
+    pub limit: Duration,
+    /// The network.
+    pub topology: Topology,
+    /// For each TCP or UDP path: the NICs tapped in the main capture, each path once, at the initiator's.
+    pub main_taps: Vec<usize>,
+    /// Keys and certificates.
+    pub pki: PkiSpec,
+    /// Programs: node (index into the topology) and what runs there.
+    pub roles: Vec<(usize, Role)>,
+    /// What is done, in order of the file.
+    pub steps: Vec<Step>,
+    /// The text's own timeline, where the lab is compared with one.
+    pub timeline: Vec<(Milestone, Duration)>,
+    /// What must hold.
+    pub expectations: Vec<Expectation>,
+}
+
+/// A step of the scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// When it begins.
+    pub at: Duration,
+    /// Which node acts.
+    pub node: Name,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What a node can be told to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// A browser fetches a URL: look-up, TCP, TLS, request, response, close.
+    Get(Url),
+}
+
+/// An http or https URL, in parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Url {
+    /// Whether it is https.
+    pub https: bool,
+    /// Host name.
+    pub host: String,
+    /// Port, the scheme's default where none is written.
+    pub port: u16,
+    /// Path and query, at least "/".
+    pub target: String,
+}
+
+/// A moment in the life of the first request, by which timelines are compared. In order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Milestone {
+    /// The name is asked for.
+    DnsQuery,
+    /// The SYN to the load balancer leaves.
+    TcpSyn,
+    /// The three-way handshake is complete at the user.
+    TcpEstablished,
+    /// The ClientHello leaves.
+    ClientHello,
+    /// TLS is established at the user.
+    TlsEstablished,
+    /// The request leaves the user.
+    RequestSent,
+    /// The request is at the load balancer.
+    RequestAtAlb,
+    /// The SYN to the target leaves.
+    TargetSyn,
+    /// The request leaves for the target.
+    RequestToTarget,
+    /// The application has the request.
+    RequestAtApp,
+    /// The application's response leaves.
+    ResponseFromApp,
+    /// The response is at the load balancer.
+    ResponseAtAlb,
+    /// The response leaves, encrypted again.
+    ResponseFromAlb,
+    /// The response is at the user, whole.
+    ResponseAtUser,
+}
+
+impl Milestone {
+    /// All of them in order, with their words in lab files.
+    pub const WORDS: [(&str, Self); 14] = [
+        ("dns-query", Self::DnsQuery),
+        ("tcp-syn", Self::TcpSyn),
+        ("tcp-established", Self::TcpEstablished),
+        ("client-hello", Self::ClientHello),
+        ("tls-established", Self::TlsEstablished),
+        ("request-sent", Self::RequestSent),
+        ("request-at-alb", Self::RequestAtAlb),
+        ("target-syn", Self::TargetSyn),
+        ("request-to-target", Self::RequestToTarget),
+        ("request-at-app", Self::RequestAtApp),
+        ("response-from-app", Self::ResponseFromApp),
+        ("response-at-alb", Self::ResponseAtAlb),
+        ("response-from-alb", Self::ResponseFromAlb),
+        ("response-at-user", Self::ResponseAtUser),
+    ];
+
+    /// Its word in lab files.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::WORDS[self as usize].0
+    }
+}
+
+/// An expectation: what must hold, in words and for the machine.
+#[derive(Debug, Clone)]
+pub struct Expectation {
+    /// In words.
+    pub that: String,
+    /// For the machine.
+    pub check: Check,
+}
+
+/// Which TCP connection is meant: "user -> alb:443".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// The initiating node.
+    pub from: Name,
+    /// The node connected to.
+    pub to: Name,
+    /// The port connected to, on any address of that node.
+    pub port: u16,
+}
+
+/// Who looks at packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Viewer {
+    /// Somebody with the run's TLS secrets.
+    KeyHolder,
+    /// Somebody on the path, without them.
+    Observer,
+}
+
+/// What the machine checks. One family a file in `expect/`.
+#[derive(Debug, Clone)]
+pub enum Check {
+    /// A three-way handshake, complete, of three packets; with its round trip.
+    Handshake {
+        /// Which connection.
+        connection: Connection,
+        /// From SYN sent to SYN-ACK received, exactly.
+        round_trip: Option<Duration>,
+    },
+    /// A connection was closed by FIN from both sides, without RST and without retransmission.
+    OrderlyClose {
+        /// Which connection.
+        connection: Connection,
+    },
+    /// The TLS version both sides agreed on.
+    TlsVersion {
+        /// Which connection.
+        connection: Connection,
+        /// The version.
+        version: Version,
+    },
+    /// The handshake messages in order, by the names of the RFC.
+    TlsMessages {
+        /// Which connection.
+        connection: Connection,
+        /// As in ["ClientHello", "ServerHello", …].
+        messages: Vec<String>,
+    },
+    /// The client accepted the server's certificate chain.
+    CertificateAccepted {
+        /// The client's node.
+        node: Name,
+        /// For which name.
+        server_name: String,
+    },
+    /// A request header that reached an application, exactly or (`None`) with any value.
+    HeaderAtApp {
+        /// Nodes, of which the one that served must have seen it.
+        node: Option<Name>,
+        /// Header name, any case.
+        header: String,
+        /// Its value.
+        value: Option<String>,
+    },
+    /// The status the user got.
+    Status {
+        /// The user's node.
+        node: Name,
+        /// As in 200.
+        status: u16,
+    },
+    /// A milestone, exactly at a time.
+    At {
+        /// Which one.
+        milestone: Milestone,
+        /// When.
+        at: Duration,
+    },
+    /// The time between two milestones, exactly.
+    Phase {
+        /// From.
+        from: Milestone,
+        /// To.
+        to: Milestone,
+        /// How long.
+        takes: Duration,
+    },
+    /// The number of packets a filter selects at a link or in the main capture.
+    Packets {
+        /// A link or tap; `None` is the main capture.
+        on: Option<Name>,
+        /// Who looks.
+        viewer: Viewer,
+        /// The display filter, as written (known to parse).
+        filter: String,
+        /// How many.
+        count: Count,
+    },
+    /// Whether a text stands in the bytes of any packet on a link, without decryption.
+    Readable {
+        /// Which link or tap.
+        on: Name,
+        /// The text.
+        text: String,
+        /// Whether it should be found.
+        readable: bool,
+    },
+    /// A node saw no packet from or to an address.
+    NeverSees {
+        /// Which node.
+        node: Name,
+        /// Which address.
+        address: IpAddr,
+    },
+    /// The load balancer forwarded to this target.
+    Target {
+        /// Its node.
+        node: Name,
+        /// Where it is registered.
+        address: Option<SocketAddr>,
+    },
+    /// Nothing was dropped, retransmitted or reset in the whole run.
+    Clean,
+}
+
+/// A number or a bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// Exactly.
+    Exactly(u64),
+    /// At least.
+    AtLeast(u64),
+    /// At most.
+    AtMost(u64),
+}
+
+impl Count {
+    /// Whether `n` is as wanted.
+    #[must_use]
+    pub const fn admits(self, n: u64) -> bool {
+        match self {
+            Self::Exactly(m) => n == m,
+            Self::AtLeast(m) => n >= m,
+            Self::AtMost(m) => n <= m,
+        }
+    }
+}

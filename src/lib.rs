@@ -1,0 +1,14 @@
+//! tunlab: a packet-level network lab. See the README for the map of the rooms below and what may import what.
+
+pub mod dissect;
+pub mod event;
+pub mod impair;
+pub mod lab;
+pub mod name;
+pub mod net;
+pub mod rng;
+pub mod role;
+pub mod time;
+pub mod tls;
+pub mod units;
+pub mod wire;

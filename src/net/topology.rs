@@ -1,0 +1,199 @@
+//! What there is: subnets, nodes, NICs and the links between them. Data only; `fabric` moves the packets.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::event::TapId;
+use crate::impair::Impairment;
+use crate::name::Name;
+
+/// An address range, as in `10.0.2.0/24`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cidr {
+    /// Any address in the range.
+    pub address: IpAddr,
+    /// Leading bits that all addresses share.
+    pub prefix: u8,
+}
+
+impl Cidr {
+    /// Everything, in `address`'s family.
+    #[must_use]
+    pub const fn everything(family_of: IpAddr) -> Self {
+        Self {
+            address: family_of,
+            prefix: 0,
+        }
+    }
+
+    /// Exactly one address.
+    #[must_use]
+    pub const fn host(address: IpAddr) -> Self {
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        Self { address, prefix }
+    }
+
+    /// Whether `address` is inside.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let bits = |a: IpAddr| match a {
+            IpAddr::V4(a) => (u128::from(a.to_bits()) << 96, 32),
+            IpAddr::V6(a) => (a.to_bits(), 128),
+        };
+        let ((own, width), (other, other_width)) = (bits(self.address), bits(address));
+        let mask = u128::MAX
+            .checked_shl(128 - u32::from(self.prefix))
+            .unwrap_or(0);
+        width == other_width && (own ^ other) & mask == 0
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+/// A subnet.
+#[derive(Debug, Clone)]
+pub struct Subnet {
+    /// Its name.
+    pub name: Name,
+    /// Its range.
+    pub cidr: Cidr,
+}
+
+/// A published port of a docker host: what arrives for `port` goes to the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortMapping {
+    /// The host's port.
+    pub port: u16,
+    /// The container's address and port.
+    pub container: SocketAddr,
+}
+
+/// What a node does with packets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeKind {
+    /// Has a TCP/IP stack and programs.
+    Host,
+    /// Forwards by longest prefix.
+    Router,
+    /// Forwards between its NIC (the first) and its bridge, rewriting published ports.
+    DockerHost {
+        /// Its published ports.
+        publish: Vec<PortMapping>,
+    },
+}
+
+/// A machine.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its name.
+    pub name: Name,
+    /// What it does with packets.
+    pub kind: NodeKind,
+    /// Its NICs: indices into [`Topology::nics`].
+    pub nics: Vec<usize>,
+    /// Where it sends what; the longest prefix wins.
+    pub routes: Vec<Route>,
+}
+
+/// A line of a node's routing table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// For these destinations.
+    pub to: Cidr,
+    /// Out of this NIC: an index into [`Topology::nics`].
+    pub nic: usize,
+}
+
+/// A network interface: one end of one link, and a tap.
+#[derive(Debug, Clone)]
+pub struct Nic {
+    /// Its name, unique in the lab: `user0`, `alb-vpc`. Also the tap's.
+    pub name: Name,
+    /// Its node: an index into [`Topology::nodes`].
+    pub node: usize,
+    /// The subnet it is in: an index into [`Topology::subnets`].
+    pub subnet: usize,
+    /// Its address. The ports of a router in one subnet share the gateway's address.
+    pub address: IpAddr,
+}
+
+/// A cable between two NICs.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Its name, unique in the lab.
+    pub name: Name,
+    /// Its two ends: indices into [`Topology::nics`].
+    pub ends: [usize; 2],
+    /// Largest IP packet it carries, in bytes.
+    pub mtu: usize,
+    /// Impairments on the way from the first end to the second, and back; in the order in which they judge.
+    pub impairments: [Vec<Impairment>; 2],
+}
+
+/// The whole network.
+#[derive(Debug, Clone, Default)]
+pub struct Topology {
+    /// Subnets.
+    pub subnets: Vec<Subnet>,
+    /// Nodes.
+    pub nodes: Vec<Node>,
+    /// NICs. Every NIC is the end of exactly one link.
+    pub nics: Vec<Nic>,
+    /// Links.
+    pub links: Vec<Link>,
+}
+
+impl Topology {
+    /// The NIC that a tap is.
+    #[must_use]
+    pub fn tap(&self, tap: TapId) -> &Nic {
+        &self.nics[tap.0]
+    }
+
+    /// The node called `name`.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<usize> {
+        self.nodes.iter().position(|n| n.name.as_str() == name)
+    }
+
+    /// The node that has `address`, preferring hosts over forwarding nodes.
+    #[must_use]
+    pub fn node_with(&self, address: IpAddr) -> Option<usize> {
+        let all = || self.nics.iter().filter(|n| n.address == address);
+        let host = all().find(|n| self.nodes[n.node].kind == NodeKind::Host);
+        host.or_else(|| all().next()).map(|n| n.node)
+    }
+
+    /// The NIC at the other end of the link of `nic`.
+    #[must_use]
+    pub fn peer(&self, nic: usize) -> Option<usize> {
+        self.links.iter().find_map(|l| match l.ends {
+            [a, b] if a == nic => Some(b),
+            [a, b] if b == nic => Some(a),
+            _ => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_contains_its_addresses() {
+        let cidr = |address: &str, prefix| Cidr {
+            address: address.parse().unwrap(),
+            prefix,
+        };
+        let ip = |a: &str| a.parse::<IpAddr>().unwrap();
+        assert!(cidr("10.0.2.0", 24).contains(ip("10.0.2.255")));
+        assert!(!cidr("10.0.2.0", 24).contains(ip("10.0.3.0")));
+        assert!(cidr("0.0.0.0", 0).contains(ip("203.192.1.50")));
+        assert!(!cidr("0.0.0.0", 0).contains(ip("::1")));
+        assert!(Cidr::host(ip("::1")).contains(ip("::1")));
+    }
+}

@@ -1,0 +1,5 @@
+//! Bytes to meaning, without state: IP packets and their flow, rewriting of headers, one message at a time of DNS,
+//! TLS and HTTP. Streams, reassembly and decryption are in `dissect`.
+
+pub mod packet;
+pub mod rewrite;
