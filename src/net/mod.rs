@@ -1,4 +1,11 @@
 //! The network between the nodes: links that delay and lose, routers that forward, port mappings that rewrite.
-//! What is inside a node (its stack, its programs) is not here.
+//! What is inside a node (its stack, its programs) is not here: the fabric hands a node its packets and takes what
+//! it sends.
 
+mod docker;
+mod fabric;
+mod forward;
+mod icmp;
 pub mod topology;
+
+pub use fabric::{Fabric, Totals};

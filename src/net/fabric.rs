@@ -1,0 +1,340 @@
+//! Moves the packets: takes what nodes send, asks the links' impairments, holds what is on its way in one heap
+//! ordered by (time, sequence), forwards at routers and docker hosts, calls the taps and writes the events.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use super::docker;
+use super::forward::{self, Next};
+use super::icmp::{self, Complaint};
+use super::topology::{NodeKind, Topology};
+use crate::event::{Crossing, Direction, DropCause, Event, PacketId, TapId, Trace, What};
+use crate::impair::{Impair, Verdict};
+use crate::name::Name;
+use crate::rng::{Seed, Stream};
+use crate::time::Instant;
+use crate::wire::packet::Packet;
+use crate::wire::rewrite;
+
+/// One direction of a link.
+struct Lane {
+    link: Name,
+    to: usize,
+    mtu: usize,
+    impairments: Vec<(Box<dyn Impair>, Stream)>,
+}
+
+struct InFlight {
+    to: usize,
+    id: PacketId,
+    bytes: Vec<u8>,
+}
+
+/// Counts over a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Packets that nodes sent.
+    pub sent: u64,
+    /// Links crossed, all packets together.
+    pub crossings: u64,
+    /// Packets that went no further.
+    pub dropped: u64,
+}
+
+/// The network at work.
+pub struct Fabric {
+    topology: Topology,
+    /// The lane that leaves each NIC.
+    lanes: Vec<Lane>,
+    in_flight: Vec<Option<InFlight>>,
+    free: Vec<usize>,
+    heap: BinaryHeap<Reverse<(Instant, u64, usize)>>,
+    sequence: u64,
+    next_packet: u64,
+    trace: Trace,
+    totals: Totals,
+    /// What reached a node's own address.
+    arrived: VecDeque<(usize, PacketId, Vec<u8>)>,
+}
+
+impl Fabric {
+    /// The network of `topology`, at rest.
+    #[must_use]
+    pub fn new(topology: Topology, seed: Seed, trace: Trace) -> Self {
+        let mut lanes = Vec::new();
+        for nic in 0..topology.nics.len() {
+            // A checked topology has exactly one link for each NIC.
+            let Some((link, side)) = topology.links.iter().find_map(|l| {
+                let side = l.ends.iter().position(|e| *e == nic)?;
+                Some((l, side))
+            }) else {
+                continue;
+            };
+            let way = ["there", "back"][side];
+            let impairments = link.impairments[side]
+                .iter()
+                .enumerate()
+                .map(|(n, i)| {
+                    let rng =
+                        seed.stream(format_args!("link/{}/{way}/{n}/{}", link.name, i.word()));
+                    (i.start(), rng)
+                })
+                .collect();
+            lanes.push(Lane {
+                link: link.name.clone(),
+                to: link.ends[1 - side],
+                mtu: link.mtu,
+                impairments,
+            });
+        }
+        Self {
+            topology,
+            lanes,
+            in_flight: Vec::new(),
+            free: Vec::new(),
+            heap: BinaryHeap::new(),
+            sequence: 0,
+            next_packet: 0,
+            trace,
+            totals: Totals::default(),
+            arrived: VecDeque::new(),
+        }
+    }
+
+    /// What there is.
+    #[must_use]
+    pub const fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// Counts so far.
+    #[must_use]
+    pub const fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// A node sends a packet of its own out of `nic`. A forwarding node's packets take its routes instead.
+    pub fn send(&mut self, now: Instant, nic: usize, bytes: Vec<u8>) {
+        self.next_packet += 1;
+        self.totals.sent += 1;
+        let id = PacketId(self.next_packet);
+        let node = &self.topology.nodes[self.topology.nics[nic].node];
+        if node.kind == NodeKind::Host {
+            self.transmit(now, nic, id, bytes);
+        } else {
+            self.route(now, self.topology.nics[nic].node, None, id, bytes);
+        }
+    }
+
+    /// When the next packet reaches the end of its link.
+    #[must_use]
+    pub fn next_delivery(&self) -> Option<Instant> {
+        self.heap.peek().map(|e| e.0.0)
+    }
+
+    /// Whether no packet is on its way.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.heap.is_empty()
+    }
+
+    /// The next packet, due by `now`, that reaches a node it is addressed to: NIC and bytes. Forwarding happens on
+    /// the way. `None` when nothing more is due.
+    pub fn poll_arrival(&mut self, now: Instant) -> Option<(usize, PacketId, Vec<u8>)> {
+        while self.arrived.is_empty() && self.next_delivery()? <= now {
+            let Reverse((_, _, slot)) = self.heap.pop()?;
+            self.free.push(slot);
+            if let Some(packet) = self.in_flight[slot].take() {
+                self.receive(now, packet);
+            }
+        }
+        self.arrived.pop_front()
+    }
+
+    /// A packet went no further at `nic`'s node.
+    pub fn drop_at(
+        &mut self,
+        now: Instant,
+        nic: usize,
+        id: PacketId,
+        cause: DropCause,
+        bytes: &[u8],
+    ) {
+        self.totals.dropped += 1;
+        let node = self.topology.nics[nic].node;
+        self.report_drop(now, node, id, cause, None, bytes);
+    }
+
+    fn receive(&mut self, now: Instant, packet: InFlight) {
+        let InFlight { to, id, mut bytes } = packet;
+        self.tap(now, to, Direction::In, id, &bytes, None);
+        let node_index = self.topology.nics[to].node;
+        match &self.topology.nodes[node_index].kind {
+            NodeKind::Host => self.arrived.push_back((to, id, bytes)),
+            NodeKind::Router => self.route(now, node_index, Some(to), id, bytes),
+            NodeKind::DockerHost { publish } => {
+                let outside = self.topology.nodes[node_index].nics[0];
+                let host = self.topology.nics[outside].address;
+                if to == outside {
+                    docker::inbound(&mut bytes, host, publish);
+                } else {
+                    docker::outbound(&mut bytes, host, publish);
+                }
+                self.route(now, node_index, Some(to), id, bytes);
+            }
+        }
+    }
+
+    /// A forwarding node decides.
+    fn route(
+        &mut self,
+        now: Instant,
+        node: usize,
+        from: Option<usize>,
+        id: PacketId,
+        mut bytes: Vec<u8>,
+    ) {
+        let Some(destination) = Packet::read(&bytes).map(|p| p.destination) else {
+            self.totals.dropped += 1;
+            self.report_drop(now, node, id, DropCause::Malformed, None, &bytes);
+            return;
+        };
+        let next = forward::next(
+            &self.topology,
+            &self.topology.nodes[node],
+            from,
+            destination,
+        );
+        match next {
+            Next::Here(nic) => self.arrived.push_back((nic, id, bytes)),
+            Next::Nowhere(cause, complaint) => {
+                self.refuse(now, node, from, id, &bytes, cause, complaint)
+            }
+            Next::Out { nic, hop } => {
+                let mtu = self.lanes[nic].mtu;
+                if hop && !rewrite::decrement_ttl(&mut bytes) {
+                    let (cause, complaint) = (DropCause::TimeToLive, Complaint::TimeExceeded);
+                    self.refuse(now, node, from, id, &bytes, cause, complaint);
+                } else if bytes.len() > mtu {
+                    let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
+                    let complaint = Complaint::FragmentationNeeded(mtu);
+                    self.refuse(now, node, from, id, &bytes, DropCause::TooBig, complaint);
+                } else {
+                    self.transmit(now, nic, id, bytes);
+                }
+            }
+        }
+    }
+
+    /// A forwarding node drops a packet and tells its source.
+    #[expect(clippy::too_many_arguments, reason = "a drop has all of these")]
+    fn refuse(
+        &mut self,
+        now: Instant,
+        node: usize,
+        from: Option<usize>,
+        id: PacketId,
+        bytes: &[u8],
+        cause: DropCause,
+        complaint: Complaint,
+    ) {
+        self.totals.dropped += 1;
+        self.report_drop(now, node, id, cause, None, bytes);
+        // The answer comes from the port at which the packet came in (RFC 1812 §4.3.2.4).
+        let Some(port) = from else { return };
+        let router = self.topology.nics[port].address;
+        if let Some(answer) = icmp::complain(router, bytes, complaint) {
+            self.send(now, port, answer);
+        }
+    }
+
+    /// Onto the link at `nic`.
+    fn transmit(&mut self, now: Instant, nic: usize, id: PacketId, bytes: Vec<u8>) {
+        self.totals.crossings += 1;
+        let lane = &mut self.lanes[nic];
+        let mut verdict = if bytes.len() > lane.mtu {
+            Verdict::Drop(DropCause::TooBig)
+        } else {
+            Verdict::Pass(now)
+        };
+        for (impairment, rng) in &mut lane.impairments {
+            match verdict {
+                Verdict::Pass(at) => verdict = impairment.judge(&bytes, at, rng),
+                Verdict::Drop(_) => break,
+            }
+        }
+        let to = lane.to;
+        match verdict {
+            Verdict::Pass(at) => {
+                self.tap(now, nic, Direction::Out, id, &bytes, None);
+                self.hold(at, InFlight { to, id, bytes });
+            }
+            Verdict::Drop(cause) => {
+                self.totals.dropped += 1;
+                self.tap(now, nic, Direction::Out, id, &bytes, Some(cause));
+                let node = self.topology.nics[nic].node;
+                let link = Some(self.lanes[nic].link.clone());
+                self.report_drop(now, node, id, cause, link, &bytes);
+            }
+        }
+    }
+
+    fn hold(&mut self, at: Instant, packet: InFlight) {
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.in_flight[slot] = Some(packet);
+                slot
+            }
+            None => {
+                self.in_flight.push(Some(packet));
+                self.in_flight.len() - 1
+            }
+        };
+        self.sequence += 1;
+        self.heap.push(Reverse((at, self.sequence, slot)));
+    }
+
+    fn tap(
+        &self,
+        at: Instant,
+        nic: usize,
+        direction: Direction,
+        packet: PacketId,
+        bytes: &[u8],
+        lost: Option<DropCause>,
+    ) {
+        if self.trace.is_heard() {
+            self.trace.crossing(&Crossing {
+                at,
+                tap: TapId(nic),
+                direction,
+                packet,
+                bytes,
+                lost,
+            });
+        }
+    }
+
+    fn report_drop(
+        &self,
+        at: Instant,
+        node: usize,
+        packet: PacketId,
+        cause: DropCause,
+        link: Option<Name>,
+        bytes: &[u8],
+    ) {
+        if self.trace.is_heard() {
+            self.trace.event(&Event {
+                at,
+                node: self.topology.nodes[node].name.clone(),
+                what: What::Dropped {
+                    packet,
+                    cause,
+                    link,
+                    bytes: bytes.to_vec(),
+                },
+            });
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What a forwarding node does with a packet: longest prefix, time to live, MTU. A decision only; the fabric acts.
+
+use std::net::IpAddr;
+
+use super::icmp::Complaint;
+use super::topology::{Node, Topology};
+use crate::event::DropCause;
+
+/// Where a packet goes at a forwarding node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// To the node itself, whose NIC (index into [`Topology::nics`]) has the address.
+    Here(usize),
+    /// Out of this NIC. Between two ports of one subnet the node is a switch and leaves the time to live alone.
+    Out {
+        /// Index into [`Topology::nics`].
+        nic: usize,
+        /// Whether a hop is counted.
+        hop: bool,
+    },
+    /// Nowhere.
+    Nowhere(DropCause, Complaint),
+}
+
+/// Decides for a packet to `destination` that came in at `from` (`None`: the node sends it itself).
+pub(super) fn next(
+    topology: &Topology,
+    node: &Node,
+    from: Option<usize>,
+    destination: IpAddr,
+) -> Next {
+    let nic = |index: usize| &topology.nics[index];
+    if from.is_some()
+        && let Some(own) = node.nics.iter().find(|n| nic(**n).address == destination)
+    {
+        return Next::Here(*own);
+    }
+    let route = node
+        .routes
+        .iter()
+        .filter(|r| r.to.contains(destination))
+        .max_by_key(|r| r.to.prefix);
+    let Some(route) = route else {
+        let attached = node
+            .nics
+            .iter()
+            .any(|n| topology.subnets[nic(*n).subnet].cidr.contains(destination));
+        let complaint = if attached {
+            Complaint::HostUnreachable
+        } else {
+            Complaint::NetworkUnreachable
+        };
+        return Next::Nowhere(DropCause::NoRoute, complaint);
+    };
+    let hop = from.is_some_and(|from| nic(from).subnet != nic(route.nic).subnet);
+    Next::Out {
+        nic: route.nic,
+        hop,
+    }
+}

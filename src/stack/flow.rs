@@ -1,0 +1,250 @@
+//! One TCP connection at one node: its smoltcp socket in a set of its own, and what smoltcp does not remember.
+
+use smoltcp::iface::{SocketHandle, SocketSet};
+use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
+
+use super::TcpOptions;
+use super::congestion::Congestion;
+use crate::time::Instant;
+use crate::wire::packet::{FlowKey, Segment};
+
+pub(super) struct Flow {
+    pub(super) set: SocketSet<'static>,
+    pub(super) key: FlowKey,
+    /// Which of the stack's NICs.
+    pub(super) nic: usize,
+    /// Time of its one live entry in the wheel.
+    pub(super) armed: Option<Instant>,
+    /// When it wants to be looked at next.
+    pub(super) deadline: Option<Instant>,
+    pub(super) dirty: bool,
+    /// Its stream is gone: it closes by itself and is then forgotten.
+    pub(super) orphan: bool,
+    /// The listener whose backlog it counts against, while the handshake lasts.
+    pub(super) half_open: Option<u16>,
+    pub(super) end: Option<End>,
+    acknowledge_now: bool,
+    pub(super) options: TcpOptions,
+    /// Largest segment of data we send, in bytes.
+    mss: usize,
+    congestion: Option<Congestion>,
+    /// `send_queue()` when we last looked.
+    queued: usize,
+    /// Highest sequence number sent, plus one.
+    sent_to: Option<u32>,
+    last_ack: Option<u32>,
+    duplicate_acks: u32,
+    /// When the peer was last heard.
+    heard: Instant,
+    /// Since when something waits for an acknowledgment.
+    waiting_since: Option<Instant>,
+}
+
+/// How a connection ended other than by FIN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// RST in answer to our SYN.
+    Refused,
+    /// RST later.
+    Reset,
+    /// ICMP said that the destination cannot be reached, while connecting.
+    Unreachable,
+    /// Nothing was acknowledged for too long.
+    TimedOut,
+}
+
+impl End {
+    pub(super) fn error(self) -> std::io::Error {
+        use std::io::ErrorKind;
+        let kind = match self {
+            Self::Refused => ErrorKind::ConnectionRefused,
+            Self::Reset => ErrorKind::ConnectionReset,
+            Self::Unreachable => ErrorKind::HostUnreachable,
+            Self::TimedOut => ErrorKind::TimedOut,
+        };
+        kind.into()
+    }
+}
+
+impl Flow {
+    pub(super) fn new(
+        key: FlowKey,
+        nic: usize,
+        mss: usize,
+        options: TcpOptions,
+        now: Instant,
+    ) -> Self {
+        let buffer = |n: usize| SocketBuffer::new(vec![0; n]);
+        let mut socket = Socket::new(buffer(options.receive_buffer), buffer(options.send_buffer));
+        socket.set_nagle_enabled(!options.nodelay);
+        socket.set_ack_delay(options.ack_delay.map(|d| {
+            let micros = u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
+            smoltcp::time::Duration::from_micros(micros)
+        }));
+        let mut set = SocketSet::new(Vec::with_capacity(1));
+        set.add(socket);
+        Self {
+            set,
+            key,
+            nic,
+            armed: None,
+            deadline: None,
+            dirty: false,
+            orphan: false,
+            half_open: None,
+            end: None,
+            acknowledge_now: false,
+            options,
+            mss,
+            congestion: None,
+            queued: 0,
+            sent_to: None,
+            last_ack: None,
+            duplicate_acks: 0,
+            heard: now,
+            waiting_since: None,
+        }
+    }
+
+    pub(super) fn socket(&mut self) -> &mut Socket<'static> {
+        // The set holds one socket, in its first place, for life.
+        self.set.get_mut(SocketHandle::default())
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.set
+            .get::<Socket<'static>>(SocketHandle::default())
+            .state()
+    }
+
+    /// Whether the FIN guard holds `segment` back. smoltcp 0.14.0 counts duplicate ACKs while only our FIN is
+    /// outstanding, arms a fast retransmission that has nothing to send, and with it disarms the timer that would
+    /// send a lost FIN again: the connection hangs for ever. Such an ACK carries nothing we need.
+    pub(super) fn guards_against(&mut self, segment: &Segment<'_>) -> bool {
+        let pure_ack = segment.flags.0 & 0x17 == 0x10 && segment.payload.is_empty();
+        pure_ack
+            && self.last_ack == Some(segment.acknowledgment)
+            && matches!(
+                self.state(),
+                State::FinWait1 | State::Closing | State::LastAck
+            )
+            && self.socket().send_queue() == 0
+    }
+
+    /// Notes a segment before the socket sees it.
+    pub(super) fn on_segment(&mut self, segment: &Segment<'_>, now: Instant) {
+        self.heard = now;
+        if segment.flags.rst() {
+            let end = if self.state() == State::SynSent {
+                End::Refused
+            } else {
+                End::Reset
+            };
+            self.end.get_or_insert(end);
+        }
+        if let (true, Some(mss)) = (segment.flags.syn(), segment.mss) {
+            // Our own segments are no larger than the peer's MSS nor than our MTU allows.
+            self.mss = usize::from(mss).min(self.mss).max(64);
+            self.congestion = Some(Congestion::new(self.mss));
+        }
+        self.acknowledge_now |= segment.flags.fin();
+        if segment.flags.ack() {
+            let again = self.last_ack == Some(segment.acknowledgment);
+            let pure = segment.payload.is_empty() && segment.flags.0 & 0x07 == 0;
+            self.duplicate_acks = if again && pure {
+                self.duplicate_acks + 1
+            } else {
+                0
+            };
+            self.last_ack = Some(segment.acknowledgment);
+        }
+    }
+
+    /// Takes note of what the socket did with the last segment.
+    pub(super) fn after_segment(&mut self) {
+        if self.end.is_some() && self.state() != State::Closed {
+            // The RST was out of the window, and ignored (RFC 9293 §3.10.7.4).
+            self.end = None;
+        }
+        let queued = self.socket().send_queue();
+        let acknowledged = self.queued.saturating_sub(queued);
+        self.queued = queued;
+        if let (Some(congestion), 1..) = (&mut self.congestion, acknowledged) {
+            congestion.on_acknowledged(acknowledged);
+        }
+    }
+
+    /// The time to tell the socket so that a pending acknowledgment leaves at once: the last thing a peer sends, its
+    /// FIN, is not left waiting, as Linux does when TIME-WAIT begins. smoltcp delays it like any other and has no
+    /// switch for it. Only while nothing else is to be sent, which would then be timed wrongly.
+    pub(super) fn acknowledge_at(&mut self, now: Instant) -> Option<Instant> {
+        let wanted = std::mem::take(&mut self.acknowledge_now);
+        let delay = self
+            .options
+            .ack_delay
+            .filter(|_| wanted && self.queued == 0);
+        delay.map(|delay| now + delay)
+    }
+
+    /// Notes a segment that the socket sends.
+    pub(super) fn on_sent(&mut self, segment: &Segment<'_>) {
+        if segment.payload.is_empty() {
+            return;
+        }
+        let end = segment.sequence.wrapping_add(segment.payload.len() as u32);
+        let new = self
+            .sent_to
+            .is_none_or(|to| to.wrapping_sub(end).cast_signed() < 0);
+        if new {
+            self.sent_to = Some(end);
+        } else if let Some(congestion) = &mut self.congestion {
+            let timeout = self.duplicate_acks < 3;
+            // Any segment sent again in a go-back-N round is the same loss.
+            congestion.on_retransmission(
+                self.queued,
+                timeout && self.last_ack == Some(segment.sequence),
+            );
+        }
+    }
+
+    /// How many of `wanted` bytes may be given to the socket now.
+    pub(super) fn room(&mut self, wanted: usize) -> usize {
+        let Some(congestion) = &self.congestion else {
+            return 0;
+        };
+        let room = congestion.window().saturating_sub(self.queued);
+        // A piece of a segment would leave at once and waste the window: wait for room for a whole one.
+        let least = wanted.min(self.mss);
+        if room < least && self.queued > 0 {
+            0
+        } else {
+            room.min(wanted)
+        }
+    }
+
+    pub(super) fn write(&mut self, data: &[u8]) -> Result<usize, smoltcp::socket::tcp::SendError> {
+        let room = self.room(data.len());
+        let written = self.socket().send_slice(&data[..room])?;
+        self.queued += written;
+        Ok(written)
+    }
+
+    /// Whether the peer owes us an acknowledgment for too long; else when that will be.
+    pub(super) fn give_up_at(&mut self, now: Instant) -> Option<Instant> {
+        let waiting = match self.state() {
+            State::SynSent
+            | State::SynReceived
+            | State::FinWait1
+            | State::Closing
+            | State::LastAck => true,
+            State::Established | State::CloseWait => self.queued > 0,
+            State::Closed | State::Listen | State::FinWait2 | State::TimeWait => false,
+        };
+        if !waiting {
+            self.waiting_since = None;
+            return None;
+        }
+        let since = *self.waiting_since.get_or_insert(now);
+        Some(since.max(self.heard) + self.options.give_up)
+    }
+}

@@ -1,0 +1,610 @@
+//! A node's TCP/IP stack, the only room that names smoltcp. A table finds the flow of a packet, every flow has a
+//! socket of its own, and a timer wheel says which ones are due, so that a packet costs the same whether ten or a
+//! hundred thousand connections are open. Links and programs are not here.
+//!
+//! The contract: packets go in by [`Stack::handle_packet`], time by [`Stack::handle_timeouts`]; then
+//! [`Stack::service`] lets every touched flow send, and [`Stack::poll_transmit`] is drained until `None`. Programs
+//! use a [`Host`].
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use smoltcp::iface::{Config, Interface, PollResult, SocketSet};
+use smoltcp::socket::tcp::State;
+use smoltcp::wire::{HardwareAddress, IpCidr, IpEndpoint, Ipv4Address, Ipv6Address};
+
+use crate::event::DropCause;
+use crate::rng::{Rng, Stream};
+use crate::time::{Clock, Instant};
+use crate::wire::packet::{FlowKey, Packet, Segment, Transport};
+
+mod congestion;
+mod device;
+mod flow;
+mod host;
+mod icmp;
+mod listener;
+mod stream;
+mod udp;
+mod wheel;
+
+pub use device::Pool;
+pub use host::Host;
+pub use listener::TcpListener;
+pub use stream::{Connect, TcpStream};
+pub use udp::UdpSocket;
+
+use device::Port;
+use flow::{End, Flow};
+use listener::Listener;
+use udp::UdpPort;
+use wheel::Wheel;
+
+/// How connections of a stack behave. Buffers are fixed for a connection's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TcpOptions {
+    /// Bytes of the receive buffer; the largest window offered.
+    pub receive_buffer: usize,
+    /// Bytes of the send buffer.
+    pub send_buffer: usize,
+    /// TCP_NODELAY: every write is sent at once.
+    pub nodelay: bool,
+    /// How long an acknowledgment may wait for data to go with it; `None` acknowledges at once.
+    pub ack_delay: Option<Duration>,
+    /// After this long without any acknowledgment the connection is given up.
+    pub give_up: Duration,
+}
+
+impl Default for TcpOptions {
+    fn default() -> Self {
+        Self {
+            receive_buffer: 65_535,
+            send_buffer: 65_535,
+            nodelay: true,
+            ack_delay: Some(Duration::from_millis(40)),
+            // SYNs at 0, 1, 3, 7, 15, 31, 63 s, and an end at 127 s, as Linux (tcp_syn_retries 6).
+            give_up: Duration::from_secs(127),
+        }
+    }
+}
+
+/// A NIC of a stack.
+#[derive(Debug, Clone)]
+pub struct NicConfig {
+    /// Its address.
+    pub address: IpAddr,
+    /// Largest IP packet, in bytes.
+    pub mtu: usize,
+    /// Destinations reached through it: address, prefix length. The longest prefix over all NICs wins.
+    pub routes: Vec<(IpAddr, u8)>,
+}
+
+/// What a stack is made of.
+pub struct StackConfig {
+    /// Its NICs.
+    pub nics: Vec<NicConfig>,
+    /// How its connections behave, unless a listener or connector says otherwise.
+    pub tcp: TcpOptions,
+    /// Whether TCP and UDP checksums are computed and checked. Off only where nobody looks at the packets.
+    pub checksums: bool,
+    /// Where initial sequence numbers come from.
+    pub rng: Stream,
+    /// The lab clock.
+    pub clock: Clock,
+    /// Packet buffers, shared by the stacks of a world.
+    pub pool: Pool,
+}
+
+struct Nic {
+    interface: Interface,
+    port: Port,
+    address: IpAddr,
+    mtu: usize,
+    routes: Vec<(IpAddr, u8)>,
+}
+
+/// A TCP/IP stack.
+pub struct Stack {
+    nics: Vec<Nic>,
+    clock: Clock,
+    options: TcpOptions,
+    flows: Vec<Option<Box<Flow>>>,
+    free: Vec<u32>,
+    table: HashMap<FlowKey, u32, FlowHash>,
+    dirty: VecDeque<u32>,
+    wheel: Wheel,
+    listeners: BTreeMap<u16, Listener>,
+    udp: BTreeMap<u16, UdpPort>,
+    /// smoltcp answers what belongs to no flow (RST, echo reply, port unreachable) from an empty set.
+    nobody: SocketSet<'static>,
+    outgoing: VecDeque<(usize, Vec<u8>)>,
+    next_port: u16,
+    /// Told when there is something to service; see [`Stack::on_touched`].
+    touched: Option<Box<dyn Fn()>>,
+}
+
+/// Hashes flow keys with FxHash's multiply and rotate: the keys come from our own nodes, so nobody can aim at it,
+/// and no map is ever iterated.
+#[derive(Default, Clone)]
+struct FlowHash;
+
+struct FlowHasher(u64);
+
+impl std::hash::BuildHasher for FlowHash {
+    type Hasher = FlowHasher;
+    fn build_hasher(&self) -> FlowHasher {
+        FlowHasher(0)
+    }
+}
+
+impl std::hash::Hasher for FlowHasher {
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 29)
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(u64::from(word));
+    }
+    fn write_u16(&mut self, word: u16) {
+        self.write_u64(u64::from(word));
+    }
+    fn write_u8(&mut self, word: u8) {
+        self.write_u64(u64::from(word));
+    }
+    fn write_isize(&mut self, word: isize) {
+        self.write_u64(word.cast_unsigned() as u64);
+    }
+}
+
+/// First port used for outgoing connections; at the end of the range they go on at [`SECOND_PORT`].
+const FIRST_PORT: u16 = 49_152;
+const SECOND_PORT: u16 = 32_769;
+
+impl Stack {
+    /// A stack without flows.
+    #[must_use]
+    pub fn new(mut config: StackConfig) -> Self {
+        let mut nics = Vec::new();
+        for nic in config.nics {
+            let mut port = Port::new(nic.mtu, config.checksums, config.pool.clone());
+            let mut c = Config::new(HardwareAddress::Ip);
+            c.random_seed = config.rng.next_u64();
+            let mut interface = Interface::new(c, &mut port, micros(config.clock.now()));
+            interface.update_ip_addrs(|addresses| {
+                // The prefix plays no part: without an Ethernet below there are no neighbours to tell from gateways.
+                let own = IpCidr::new(nic.address.into(), 0);
+                // An interface has room for eight addresses, and this is the first.
+                let _ = addresses.push(own);
+            });
+            // The next hop's address plays no part either; a default route must exist.
+            let routes = interface.routes_mut();
+            let _ = routes.add_default_ipv4_route(Ipv4Address::new(0, 0, 0, 1));
+            let _ = routes.add_default_ipv6_route(Ipv6Address::new(0, 0, 0, 0, 0, 0, 0, 1));
+            nics.push(Nic {
+                interface,
+                port,
+                address: nic.address,
+                mtu: nic.mtu,
+                routes: nic.routes,
+            });
+        }
+        Self {
+            nics,
+            clock: config.clock,
+            options: config.tcp,
+            flows: Vec::new(),
+            free: Vec::new(),
+            table: HashMap::default(),
+            dirty: VecDeque::new(),
+            wheel: Wheel::default(),
+            listeners: BTreeMap::new(),
+            udp: BTreeMap::new(),
+            nobody: SocketSet::new(Vec::new()),
+            outgoing: VecDeque::new(),
+            next_port: FIRST_PORT,
+            touched: None,
+        }
+    }
+
+    /// `notify` is called whenever the stack has something to service or to send, perhaps several times.
+    pub fn on_touched(&mut self, notify: Box<dyn Fn()>) {
+        self.touched = Some(notify);
+    }
+
+    /// Takes in an IP packet that arrived at NIC number `nic`.
+    ///
+    /// # Errors
+    /// When the packet goes no further, with the cause.
+    pub fn handle_packet(&mut self, nic: usize, bytes: Vec<u8>) -> Result<(), DropCause> {
+        let packet = Packet::read(&bytes).ok_or(DropCause::Malformed)?;
+        if packet.destination != self.nics[nic].address {
+            return Err(DropCause::NotForUs);
+        }
+        match packet.transport {
+            Transport::Tcp(segment) => {
+                let key = FlowKey {
+                    local: SocketAddr::new(packet.destination, segment.destination_port),
+                    remote: SocketAddr::new(packet.source, segment.source_port),
+                };
+                // Only what is used below is copied out of the view, which borrows the bytes.
+                let known = self.table.get(&key).copied();
+                let id = match known {
+                    Some(id) => id,
+                    None => match self.admit(key, &segment, nic)? {
+                        Some(id) => id,
+                        None => {
+                            self.answer_as_nobody(nic, bytes);
+                            return Ok(());
+                        }
+                    },
+                };
+                let now = self.clock.now();
+                let Some(flow) = &mut self.flows[id as usize] else {
+                    return Err(DropCause::Malformed);
+                };
+                if flow.guards_against(&segment) {
+                    return Err(DropCause::FinGuard);
+                }
+                flow.on_segment(&segment, now);
+                let syn_ack = segment.flags.syn() && segment.flags.ack();
+                self.feed(id, bytes);
+                if syn_ack {
+                    // At once, so that the handshake's ACK is a packet of its own whatever the program writes next.
+                    self.service_flow(id);
+                }
+                self.mark(id);
+                Ok(())
+            }
+            Transport::Udp(datagram) => {
+                let port = datagram.destination_port;
+                self.handle_udp(nic, port, bytes);
+                Ok(())
+            }
+            Transport::Icmp(message) => {
+                if let Some(key) = icmp::unreachable_flow(&message) {
+                    self.unreachable(key);
+                }
+                self.answer_as_nobody(nic, bytes);
+                Ok(())
+            }
+            Transport::Other(..) => {
+                self.answer_as_nobody(nic, bytes);
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets timers run out that are due.
+    pub fn handle_timeouts(&mut self) {
+        let now = self.clock.now();
+        while let Some((at, id)) = self.wheel.pop_due(now) {
+            let Some(flow) = &mut self.flows[id as usize] else {
+                continue;
+            };
+            if flow.armed != Some(at) {
+                continue;
+            }
+            flow.armed = None;
+            match flow.deadline {
+                Some(deadline) if deadline <= now => self.mark(id),
+                // Its time was put off since: the entry moves on.
+                Some(deadline) => {
+                    flow.armed = Some(deadline);
+                    self.wheel.push(deadline, id);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// When [`Stack::handle_timeouts`] wants to be called next.
+    pub fn next_deadline(&mut self) -> Option<Instant> {
+        self.wheel.next()
+    }
+
+    /// Lets every touched flow send what it can.
+    pub fn service(&mut self) {
+        while let Some(id) = self.dirty.pop_front() {
+            if let Some(flow) = &mut self.flows[id as usize] {
+                flow.dirty = false;
+                self.service_flow(id);
+                self.forget_if_over(id);
+            }
+        }
+        self.service_udp();
+    }
+
+    /// The next packet to leave, with the number of its NIC.
+    pub fn poll_transmit(&mut self) -> Option<(usize, Vec<u8>)> {
+        self.outgoing.pop_front()
+    }
+
+    /// Whether every connection is closed, or waits out TIME-WAIT.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.flows
+            .iter()
+            .flatten()
+            .all(|f| matches!(f.state(), State::Closed | State::Listen | State::TimeWait))
+    }
+
+    /// Number of connections in the table, TIME-WAIT included.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.table.len()
+    }
+
+    /// A flow for the first packet of `key`: a SYN for a listener with room makes one. `None` when nobody listens.
+    fn admit(
+        &mut self,
+        key: FlowKey,
+        segment: &Segment<'_>,
+        nic: usize,
+    ) -> Result<Option<u32>, DropCause> {
+        let port = key.local.port();
+        let Some(listener) = self.listeners.get_mut(&port) else {
+            return Ok(None);
+        };
+        if !segment.flags.syn() || segment.flags.ack() {
+            return Ok(None);
+        }
+        if listener.is_full() {
+            return Err(DropCause::Backlog);
+        }
+        listener.half_open += 1;
+        let options = listener.options;
+        let mut flow = Flow::new(key, nic, self.mss_at(nic), options, self.clock.now());
+        flow.half_open = Some(port);
+        if flow.socket().listen(endpoint(key.local)).is_err() {
+            return Ok(None);
+        }
+        Ok(Some(self.insert(flow)))
+    }
+
+    /// Largest segment of data that leaves a NIC: IPv4 and TCP headers without options, as our segments carry none.
+    fn mss_at(&self, nic: usize) -> usize {
+        self.nics[nic].mtu.saturating_sub(40)
+    }
+
+    fn insert(&mut self, flow: Flow) -> u32 {
+        let key = flow.key;
+        let flow = Some(Box::new(flow));
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.flows[id as usize] = flow;
+                id
+            }
+            None => {
+                self.flows.push(flow);
+                // 2^32 sockets of a kilobyte do not fit any machine.
+                (self.flows.len() - 1) as u32
+            }
+        };
+        self.table.insert(key, id);
+        id
+    }
+
+    /// Gives a packet to its flow's socket and notes what became of it.
+    fn feed(&mut self, id: u32, bytes: Vec<u8>) {
+        let now = micros(self.clock.now());
+        let Some(flow) = &mut self.flows[id as usize] else {
+            return;
+        };
+        let nic = &mut self.nics[flow.nic];
+        nic.port.incoming = Some(bytes);
+        nic.interface
+            .poll_ingress_single(now, &mut nic.port, &mut flow.set);
+        flow.after_segment();
+        let index = flow.nic;
+        let handshake_over = flow.state() != State::SynReceived;
+        if let (Some(port), true) = (flow.half_open, handshake_over) {
+            flow.half_open = None;
+            let failed = matches!(flow.state(), State::Closed | State::Listen);
+            if failed {
+                flow.orphan = true;
+                flow.socket().abort();
+            }
+            if let Some(listener) = self.listeners.get_mut(&port) {
+                listener.handshake_over(id, !failed);
+            }
+        }
+        // What ingress answers at once: challenge ACKs, RSTs.
+        self.collect(index, None);
+    }
+
+    fn answer_as_nobody(&mut self, nic: usize, bytes: Vec<u8>) {
+        let now = micros(self.clock.now());
+        let n = &mut self.nics[nic];
+        n.port.incoming = Some(bytes);
+        n.interface
+            .poll_ingress_single(now, &mut n.port, &mut self.nobody);
+        self.collect(nic, None);
+    }
+
+    fn service_flow(&mut self, id: u32) {
+        let instant = self.clock.now();
+        let now = micros(instant);
+        let Some(flow) = &mut self.flows[id as usize] else {
+            return;
+        };
+        let give_up = flow.give_up_at(instant);
+        if give_up.is_some_and(|at| at <= instant) {
+            self.end(id, End::TimedOut);
+            return;
+        }
+        let nic = &mut self.nics[flow.nic];
+        while nic.interface.poll_egress(now, &mut nic.port, &mut flow.set)
+            == PollResult::SocketStateChanged
+        {}
+        if let Some(later) = flow.acknowledge_at(instant) {
+            nic.interface
+                .poll_egress(micros(later), &mut nic.port, &mut flow.set);
+        }
+        let poll_at = nic
+            .interface
+            .poll_at(now, &flow.set)
+            // smoltcp says "at once" with the time zero.
+            .map(|at| from_micros(at).max(instant));
+        // A SYN or FIN that has just left is waited for from now on.
+        let give_up = give_up.or_else(|| flow.give_up_at(instant));
+        flow.deadline = [poll_at, give_up].into_iter().flatten().min();
+        if let Some(deadline) = flow.deadline
+            && flow.armed.is_none_or(|armed| deadline < armed)
+        {
+            flow.armed = Some(deadline);
+            self.wheel.push(deadline, id);
+        }
+        let index = flow.nic;
+        self.collect(index, Some(id));
+    }
+
+    /// Moves what smoltcp emitted at a NIC to the stack's queue. `flow` is whose it is, where that is known.
+    fn collect(&mut self, nic: usize, flow: Option<u32>) {
+        let mut flow = flow.and_then(|id| self.flows[id as usize].as_deref_mut());
+        let port = &mut self.nics[nic].port;
+        let any = !port.outgoing.is_empty();
+        while let Some(packet) = port.outgoing.pop_front() {
+            if let Some(flow) = flow.as_deref_mut()
+                && let Some(view) = Packet::read(&packet)
+                && let Some(segment) = view.tcp()
+            {
+                flow.on_sent(segment);
+            }
+            self.outgoing.push_back((nic, packet));
+        }
+        if any {
+            self.notify();
+        }
+    }
+
+    fn mark(&mut self, id: u32) {
+        if let Some(flow) = &mut self.flows[id as usize]
+            && !flow.dirty
+        {
+            flow.dirty = true;
+            self.dirty.push_back(id);
+            self.notify();
+        }
+    }
+
+    fn notify(&self) {
+        if let Some(touched) = &self.touched {
+            touched();
+        }
+    }
+
+    /// A connection that cannot go on: its stream learns `end`, the peer nothing.
+    fn end(&mut self, id: u32, end: End) {
+        let Some(flow) = &mut self.flows[id as usize] else {
+            return;
+        };
+        flow.end = Some(end);
+        // Aborting wakes the stream; the RST it would send is not let out, as the peer is out of reach.
+        flow.socket().abort();
+        flow.deadline = None;
+        let index = flow.nic;
+        let now = micros(self.clock.now());
+        let nic = &mut self.nics[index];
+        nic.interface.poll_egress(now, &mut nic.port, &mut flow.set);
+        nic.port.outgoing.clear();
+        if let Some(port) = flow.half_open.take() {
+            flow.orphan = true;
+            if let Some(listener) = self.listeners.get_mut(&port) {
+                listener.handshake_over(id, false);
+            }
+        }
+        self.forget_if_over(id);
+    }
+
+    /// ICMP says that the destination of `key` cannot be reached: a connection attempt fails at once (RFC 1122
+    /// §4.2.3.9), an established connection goes on trying.
+    fn unreachable(&mut self, key: FlowKey) {
+        if let Some(&id) = self.table.get(&key)
+            && let Some(flow) = &self.flows[id as usize]
+            && flow.state() == State::SynSent
+        {
+            self.end(id, End::Unreachable);
+        }
+    }
+
+    fn forget_if_over(&mut self, id: u32) {
+        let Some(flow) = &self.flows[id as usize] else {
+            return;
+        };
+        if flow.orphan && matches!(flow.state(), State::Closed | State::Listen) {
+            self.table.remove(&flow.key);
+            self.flows[id as usize] = None;
+            self.free.push(id);
+        }
+    }
+
+    /// The NIC through which `destination` is reached: longest prefix, then the first.
+    fn nic_towards(&self, destination: IpAddr) -> Option<usize> {
+        let mut best: Option<(u8, usize)> = None;
+        for (index, nic) in self.nics.iter().enumerate() {
+            for (address, prefix) in &nic.routes {
+                let inside = prefix_contains(*address, *prefix, destination);
+                if inside && best.is_none_or(|(longest, _)| *prefix > longest) {
+                    best = Some((*prefix, index));
+                }
+            }
+        }
+        best.map(|(_, index)| index)
+    }
+
+    fn take_port(&mut self, local: IpAddr, remote: SocketAddr) -> Option<u16> {
+        // Once around the range of 32767 ports.
+        for _ in 0..u16::MAX - SECOND_PORT + 1 {
+            let port = self.next_port;
+            self.next_port = port.checked_add(1).unwrap_or(SECOND_PORT);
+            let key = FlowKey {
+                local: SocketAddr::new(local, port),
+                remote,
+            };
+            if !self.table.contains_key(&key) && !self.udp.contains_key(&port) {
+                return Some(port);
+            }
+        }
+        None
+    }
+}
+
+fn prefix_contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
+    let bits = |a: IpAddr| match a {
+        IpAddr::V4(a) => (u128::from(a.to_bits()) << 96, 4),
+        IpAddr::V6(a) => (a.to_bits(), 6),
+    };
+    let ((a, family), (b, other)) = (bits(network), bits(address));
+    let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+    family == other && (a ^ b) & mask == 0
+}
+
+/// smoltcp counts microseconds; what is below is cut off, so that nothing fires early twice.
+fn micros(now: Instant) -> smoltcp::time::Instant {
+    let micros = now.as_nanos() / 1_000;
+    smoltcp::time::Instant::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+}
+
+fn from_micros(at: smoltcp::time::Instant) -> Instant {
+    let micros = u64::try_from(at.total_micros()).unwrap_or(0);
+    Instant::from_nanos(micros.saturating_mul(1_000))
+}
+
+fn endpoint(address: SocketAddr) -> IpEndpoint {
+    IpEndpoint::new(address.ip().into(), address.port())
+}
+
+/// A stack shared by a node's programs and the world that drives it.
+type Shared = Rc<RefCell<Stack>>;

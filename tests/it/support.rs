@@ -1,0 +1,178 @@
+//! Small worlds for tests and benches: two hosts with a router between them.
+
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tunlab::event::{Crossing, Event, Sink, Trace};
+use tunlab::impair::Impairment;
+use tunlab::name::Name;
+use tunlab::net::topology::{Cidr, Link, Nic, Node, NodeKind, Route, Subnet, Topology};
+use tunlab::rng::Seed;
+use tunlab::stack::TcpOptions;
+use tunlab::time::{Instant, UnixSeconds};
+use tunlab::wire::packet::{Packet, Transport};
+use tunlab::world::{World, WorldConfig};
+
+pub(crate) const LEFT: [u8; 4] = [203, 192, 1, 50];
+pub(crate) const RIGHT: [u8; 4] = [198, 51, 100, 10];
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+/// `left` (node 0) – `router` (node 1) – `right` (node 2). The first link is impaired as told, there and back; the
+/// second takes no time.
+pub(crate) fn line(mtu: usize, there: Vec<Impairment>, back: Vec<Impairment>) -> Topology {
+    let subnet = |n: &str, a: [u8; 4]| Subnet {
+        name: name(n),
+        cidr: Cidr {
+            address: a.into(),
+            prefix: 24,
+        },
+    };
+    let nic = |n: &str, node, subnet, a: [u8; 4]| Nic {
+        name: name(n),
+        node,
+        subnet,
+        address: a.into(),
+    };
+    let everything = |nic| Route {
+        to: Cidr::everything(IpAddr::from([0, 0, 0, 0])),
+        nic,
+    };
+    let host = |a: [u8; 4], nic| Route {
+        to: Cidr::host(a.into()),
+        nic,
+    };
+    let node = |n: &str, kind, nics: &[usize], routes: Vec<Route>| Node {
+        name: name(n),
+        kind,
+        nics: nics.to_vec(),
+        routes,
+    };
+    let link = |n: &str, ends, impairments| Link {
+        name: name(n),
+        ends,
+        mtu,
+        impairments,
+    };
+    Topology {
+        subnets: vec![
+            subnet("home", [203, 192, 1, 0]),
+            subnet("edge", [198, 51, 100, 0]),
+        ],
+        nodes: vec![
+            node("left", NodeKind::Host, &[0], vec![everything(0)]),
+            node(
+                "router",
+                NodeKind::Router,
+                &[1, 2],
+                vec![host(LEFT, 1), host(RIGHT, 2)],
+            ),
+            node("right", NodeKind::Host, &[3], vec![everything(3)]),
+        ],
+        nics: vec![
+            nic("left0", 0, 0, LEFT),
+            nic("router-left", 1, 0, [203, 192, 1, 1]),
+            nic("router-right", 1, 1, [198, 51, 100, 1]),
+            nic("right0", 2, 1, RIGHT),
+        ],
+        links: vec![
+            link("left", [0, 1], [there, back]),
+            link("right", [3, 2], [vec![], vec![]]),
+        ],
+    }
+}
+
+pub(crate) fn delay(ms: u64) -> Vec<Impairment> {
+    vec![Impairment::Delay(Duration::from_millis(ms))]
+}
+
+pub(crate) fn world(topology: Topology, seed: u64, tcp: TcpOptions) -> (World, Rc<RefCell<Log>>) {
+    let trace = Trace::default();
+    let log = Rc::new(RefCell::new(Log::default()));
+    trace.attach(log.clone());
+    let world = World::new(WorldConfig {
+        topology,
+        epoch: UnixSeconds::from_ymd(2025, 11, 5),
+        seed: Seed(seed),
+        tcp,
+        checksums: true,
+        trace,
+    });
+    (world, log)
+}
+
+pub(crate) fn at(port: u16) -> SocketAddr {
+    (RIGHT, port).into()
+}
+
+/// Everything that happened.
+#[derive(Default)]
+pub(crate) struct Log {
+    pub(crate) packets: Vec<Seen>,
+    pub(crate) events: Vec<Event>,
+}
+
+/// A packet at a tap.
+#[derive(Clone)]
+pub(crate) struct Seen {
+    pub(crate) at: Instant,
+    pub(crate) tap: usize,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Seen {
+    /// "SYN", "SYN ACK", "ACK 5" (data), "UDP 5", "ICMP 3/1".
+    pub(crate) fn text(&self) -> String {
+        match Packet::read(&self.bytes).unwrap().transport {
+            Transport::Tcp(tcp) => {
+                let f = tcp.flags;
+                let mut words = Vec::new();
+                for (set, word) in [
+                    (f.syn(), "SYN"),
+                    (f.fin(), "FIN"),
+                    (f.rst(), "RST"),
+                    (f.ack(), "ACK"),
+                ] {
+                    if set {
+                        words.push(word.to_owned());
+                    }
+                }
+                if !tcp.payload.is_empty() {
+                    words.push(tcp.payload.len().to_string());
+                }
+                words.join(" ")
+            }
+            Transport::Udp(udp) => format!("UDP {}", udp.payload.len()),
+            Transport::Icmp(icmp) => format!("ICMP {}/{}", icmp.kind, icmp.code),
+            Transport::Other(n, _) => format!("protocol {n}"),
+        }
+    }
+}
+
+impl Log {
+    /// What passed the NIC with this number, as "ms text".
+    pub(crate) fn at_tap(&self, tap: usize) -> Vec<String> {
+        self.packets
+            .iter()
+            .filter(|p| p.tap == tap)
+            .map(|p| format!("{} {}", p.at.as_millis_f64(), p.text()))
+            .collect()
+    }
+}
+
+impl Sink for Log {
+    fn crossing(&mut self, c: &Crossing<'_>) {
+        self.packets.push(Seen {
+            at: c.at,
+            tap: c.tap.0,
+            bytes: c.bytes.to_vec(),
+        });
+    }
+    fn event(&mut self, event: &Event) {
+        self.events.push(event.clone());
+    }
+}
