@@ -1,1 +1,2 @@
+//! The `tunlab` command.
 fn main() {}

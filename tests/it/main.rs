@@ -4,3 +4,4 @@
 
 mod stack;
 mod support;
+mod tidy;

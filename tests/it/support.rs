@@ -176,3 +176,98 @@ impl Sink for Log {
         self.events.push(event.clone());
     }
 }
+
+/// Number of the server's node in [`star`]; the router's is the next, then the users'.
+pub(crate) const STAR_SERVER: usize = 0;
+
+/// A server at [`RIGHT`] and `users` users, each behind a router at its own link of `delay`.
+pub(crate) fn star(users: u8, delay: Duration) -> Topology {
+    let base = line(1500, vec![], vec![]);
+    let mut topology = Topology {
+        subnets: base.subnets,
+        nodes: vec![
+            Node {
+                name: name("server"),
+                kind: NodeKind::Host,
+                nics: vec![0],
+                routes: vec![Route {
+                    to: Cidr::everything(IpAddr::from([0, 0, 0, 0])),
+                    nic: 0,
+                }],
+            },
+            Node {
+                name: name("router"),
+                kind: NodeKind::Router,
+                nics: vec![1],
+                routes: vec![Route {
+                    to: Cidr::host(RIGHT.into()),
+                    nic: 1,
+                }],
+            },
+        ],
+        nics: vec![],
+        links: vec![],
+    };
+    let mut attach =
+        |n: String, node: usize, address: [u8; 4], subnet: usize, delay: Vec<Impairment>| {
+            let first = topology.nics.len();
+            for (name_of, node, address) in [
+                (n.clone(), node, IpAddr::from(address)),
+                (format!("router-{n}"), 1, [203, 192, 1, 1].into()),
+            ] {
+                topology.nics.push(Nic {
+                    name: name(&name_of),
+                    node,
+                    subnet,
+                    address,
+                });
+            }
+            topology.links.push(Link {
+                name: name(&n),
+                ends: [first, first + 1],
+                mtu: 1500,
+                impairments: [delay.clone(), delay],
+            });
+        };
+    attach("server0".into(), 0, RIGHT, 1, vec![]);
+    for user in 0..users {
+        let address = [203, 192, 1, 50 + user];
+        attach(
+            format!("user{user}"),
+            2 + usize::from(user),
+            address,
+            0,
+            vec![Impairment::Delay(delay)],
+        );
+    }
+    for user in 0..users {
+        let nic = 2 + 2 * usize::from(user);
+        topology.nodes[1].nics.push(nic + 1);
+        topology.nodes[1].routes.push(Route {
+            to: Cidr::host([203, 192, 1, 50 + user].into()),
+            nic: nic + 1,
+        });
+        topology.nodes.push(Node {
+            name: name(&format!("user-{user}")),
+            kind: NodeKind::Host,
+            nics: vec![nic],
+            routes: vec![Route {
+                to: Cidr::everything(IpAddr::from([0, 0, 0, 0])),
+                nic,
+            }],
+        });
+    }
+    topology
+}
+
+/// A world that nobody listens to.
+pub(crate) fn silent_world(topology: Topology, tcp: TcpOptions) -> World {
+    World::new(WorldConfig {
+        topology,
+        epoch: UnixSeconds::from_ymd(2025, 11, 5),
+        seed: Seed(1),
+        tcp,
+        checksums: true,
+        trace: Trace::default(),
+    })
+}
