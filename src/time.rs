@@ -92,6 +92,28 @@ impl UnixSeconds {
         Self(days * 86_400)
     }
 
+    /// Year, month (1 to 12) and day (1 to 31), UTC.
+    #[must_use]
+    pub fn to_ymd(self) -> (i32, u8, u8) {
+        // Civil from days, the inverse of the above.
+        let days = self.0 / 86_400 + 719_468;
+        let era = days / 146_097;
+        let day_of_era = days % 146_097;
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let m = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * m + 2) / 5 + 1;
+        let month = if m < 10 { m + 3 } else { m - 9 };
+        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        // Dates of 64-bit seconds beyond the year 2^31 do not occur in certificates.
+        (
+            i32::try_from(year).unwrap_or(i32::MAX),
+            month as u8,
+            day as u8,
+        )
+    }
+
     /// The `IMF-fixdate` of RFC 9110 §5.6.7: `Wed, 05 Nov 2025 00:00:00 GMT`.
     #[must_use]
     pub fn to_http_date(self) -> String {
@@ -102,16 +124,8 @@ impl UnixSeconds {
 /// RFC 3339, as in `2025-11-05T00:00:00Z`.
 impl fmt::Display for UnixSeconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, rest) = (self.0 / 86_400 + 719_468, self.0 % 86_400);
-        let era = days / 146_097;
-        let day_of_era = days % 146_097;
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let m = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * m + 2) / 5 + 1;
-        let month = if m < 10 { m + 3 } else { m - 9 };
-        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        let (year, month, day) = self.to_ymd();
+        let rest = self.0 % 86_400;
         write!(
             f,
             "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",

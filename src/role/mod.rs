@@ -1,4 +1,82 @@
 //! The programs on the nodes, as async tasks: browser, resolver, load balancer, application. A role sees sockets,
 //! the clock and the trace of its node; it never sees a link.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::event::{Fact, Trace};
+use crate::name::Name;
+use crate::rng::Seed;
+use crate::stack::Host;
+use crate::time::Clock;
+use crate::tls::random::Randomness;
+use crate::world::Executor;
+
+pub mod alb;
+pub mod app;
+pub mod browser;
 pub mod config;
+mod dns;
+mod http;
+pub mod resolver;
+
+/// What a program has of its node. Cloning shares it.
+#[derive(Clone)]
+pub struct Node {
+    /// The node's name.
+    pub name: Name,
+    /// Its sockets.
+    pub host: Host,
+    /// The lab clock.
+    pub clock: Clock,
+    /// For starting tasks.
+    pub executor: Executor,
+    /// Where facts go.
+    pub trace: Trace,
+    /// Where randomness comes from.
+    pub chance: Chance,
+}
+
+impl Node {
+    fn fact(&self, fact: Fact) {
+        self.trace.fact(self.clock.now(), &self.name, fact);
+    }
+}
+
+/// A program's source of randomness: streams named after the node, one for each use, so that a further connection
+/// does not change what the others draw.
+#[derive(Clone)]
+pub struct Chance {
+    seed: Option<Seed>,
+    prefix: String,
+    uses: Rc<Cell<u64>>,
+}
+
+impl Chance {
+    /// Streams of `seed`, or the operating system's randomness when there is none, for the program on `node`.
+    #[must_use]
+    pub fn new(seed: Option<Seed>, node: &Name) -> Self {
+        Self {
+            seed,
+            prefix: format!("role/{node}"),
+            uses: Rc::default(),
+        }
+    }
+
+    /// Randomness for one more use, as in one side of one connection.
+    fn next(&self, what: &str) -> Randomness {
+        let n = self.uses.get();
+        self.uses.set(n + 1);
+        match self.seed {
+            Some(seed) => {
+                Randomness::seeded(seed.stream(format_args!("{}/{what}/{n}", self.prefix)))
+            }
+            None => Randomness::System,
+        }
+    }
+
+    /// Fills `bytes` for one more use.
+    fn fill(&self, what: &str, bytes: &mut [u8]) {
+        self.next(what).fill(bytes);
+    }
+}

@@ -1,0 +1,193 @@
+//! A load balancer that behaves like an AWS Application Load Balancer. The life of a request, by our names:
+//!
+//! 1. `serve`: a listener accepts a TCP connection and, on an HTTPS listener, terminates TLS.
+//! 2. `Front::handle`: the request's head is read, decrypted; the load balancer takes its time (`in`).
+//! 3. `targets::Choice`: a healthy target is chosen, round robin.
+//! 4. `headers::forwarded`: X-Forwarded-For, -Proto, -Port and X-Amzn-Trace-Id are written.
+//! 5. `target::Connection`: the front connection's target connection is used again, or opened now: on demand, never
+//!    before (AWS "How Elastic Load Balancing works").
+//! 6. The response comes back; the load balancer takes its time (`out`); it leaves, encrypted again.
+//! 7. When the client closes, the front connection ends first, then the target connection: FINs only.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::io;
+use std::rc::Rc;
+
+use hyper::body::{Body as _, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Node;
+use super::config::{Alb, Listener, TargetGroup};
+use super::http::{Body, Io, Timer, listed};
+use crate::event::{Fact, Flow};
+use crate::stack::TcpStream;
+use crate::tls::server::{self, ServerSetup};
+
+mod error;
+mod headers;
+mod target;
+
+use error::Refusal;
+use target::Targets;
+
+/// Room for connections that are not accepted yet.
+const BACKLOG: usize = 4096;
+
+/// Starts the load balancer on `node`. `tls` makes the TLS side of a listener.
+///
+/// # Errors
+/// When a port is taken, or a TLS side cannot be made.
+pub fn start(
+    node: Node,
+    config: Alb,
+    mut tls: impl FnMut(&Listener) -> io::Result<Option<ServerSetup>>,
+) -> io::Result<()> {
+    let config = Rc::new(config);
+    for listener in &config.listeners {
+        let socket = node.host.listen(listener.port, BACKLOG)?;
+        let group = config
+            .target_groups
+            .iter()
+            .find(|g| g.name == listener.forward)
+            .ok_or(io::ErrorKind::NotFound)?;
+        let front = Rc::new(Front {
+            node: node.clone(),
+            config: config.clone(),
+            group: group.clone(),
+            port: listener.port,
+            tls: tls(listener)?,
+            turn: Cell::new(0),
+        });
+        node.executor.spawn(async move {
+            loop {
+                let stream = socket.accept().await;
+                front.node.executor.spawn(front.clone().serve(stream));
+            }
+        });
+    }
+    Ok(())
+}
+
+/// A listener at work.
+struct Front {
+    node: Node,
+    config: Rc<Alb>,
+    group: TargetGroup,
+    port: u16,
+    tls: Option<ServerSetup>,
+    /// How many requests it has forwarded: the round robin.
+    turn: Cell<usize>,
+}
+
+impl Front {
+    async fn serve(self: Rc<Self>, stream: TcpStream) {
+        let flow = stream.flow();
+        self.node.fact(Fact::Accepted(flow));
+        let Some(setup) = &self.tls else {
+            self.clone().speak_http(stream, flow).await;
+            return;
+        };
+        let randomness = self.node.chance.next("tls");
+        match server::accept(setup, stream, randomness, &self.node.clock).await {
+            Ok(established) => {
+                let facts = established.facts;
+                self.node.fact(Fact::TlsEstablished {
+                    flow,
+                    version: facts.version,
+                    suite: facts.suite,
+                    group: facts.group,
+                    alpn: facts.alpn,
+                });
+                self.clone().speak_http(established.stream, flow).await;
+            }
+            Err(failure) => self.node.fact(Fact::TlsFailed {
+                flow,
+                error: failure.error,
+            }),
+        }
+    }
+
+    async fn speak_http<S>(self: Rc<Self>, stream: S, flow: Flow)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let targets = Rc::new(Targets::new(self.node.clone()));
+        let (front, pool) = (self.clone(), targets.clone());
+        let service = service_fn(move |request| {
+            let (front, pool) = (front.clone(), pool.clone());
+            async move { Ok::<_, Infallible>(front.handle(&pool, flow, request).await) }
+        });
+        // An error here is the client's: it went away, or did not speak HTTP. Its packets tell the story.
+        let _ = hyper::server::conn::http1::Builder::new()
+            .timer(Timer::new(self.node.clock.clone()))
+            .auto_date_header(false)
+            .title_case_headers(true)
+            .serve_connection(Io(stream), service)
+            .await;
+        self.node.fact(Fact::Closed(flow));
+        targets.close();
+    }
+
+    async fn handle(
+        &self,
+        targets: &Targets,
+        flow: Flow,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        self.node.fact(Fact::RequestReceived {
+            flow,
+            method: request.method().to_string(),
+            target: request.uri().to_string(),
+            headers: listed(request.headers()),
+        });
+        self.node.clock.sleep(self.config.takes_in).await;
+        let response = match self.forward(targets, flow, request).await {
+            Ok(response) => response,
+            Err(refusal) => refusal.response(self.node.clock.date()),
+        };
+        self.node.clock.sleep(self.config.takes_out).await;
+        self.node.fact(Fact::ResponseSent {
+            flow,
+            status: response.status().as_u16(),
+            bytes: response.body().size_hint().exact(),
+        });
+        response
+    }
+
+    async fn forward(
+        &self,
+        targets: &Targets,
+        flow: Flow,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Refusal> {
+        // Round robin over the registered targets, all of them healthy.
+        let count = self.group.targets.len();
+        let turn = self.turn.get();
+        let target = self
+            .group
+            .targets
+            .get(turn % count.max(1))
+            .ok_or(Refusal::NoTarget)?;
+        self.turn.set(turn + 1);
+        self.node.fact(Fact::TargetChosen {
+            group: self.group.name.clone(),
+            target: target.node.clone(),
+            address: target.address,
+            reason: format!("healthy, round robin, {} of {count}", turn % count + 1),
+        });
+        let (mut head, body) = request.into_parts();
+        head.headers = headers::forwarded(
+            &self.node,
+            &head.headers,
+            flow,
+            self.tls.is_some(),
+            self.port,
+        );
+        targets
+            .send(target.address, Request::from_parts(head, body))
+            .await
+    }
+}

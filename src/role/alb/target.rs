@@ -1,0 +1,120 @@
+//! Connections to targets. Each front connection has its own: opened on demand, used for its next requests to the
+//! same target, closed after it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper::{Request, Response};
+
+use super::error::Refusal;
+use crate::event::{Fact, Flow};
+use crate::role::Node;
+use crate::role::http::{Body, Io, within};
+
+/// No TCP connection to the target within this time is a 504.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The target connections of one front connection.
+pub(super) struct Targets {
+    node: Node,
+    open: RefCell<BTreeMap<SocketAddr, Connection>>,
+}
+
+struct Connection {
+    flow: Flow,
+    sender: SendRequest<Incoming>,
+}
+
+impl Targets {
+    pub(super) fn new(node: Node) -> Self {
+        Self {
+            node,
+            open: RefCell::default(),
+        }
+    }
+
+    /// Sends a request to the target at `address` and waits for the head of its response.
+    pub(super) async fn send(
+        &self,
+        address: SocketAddr,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Refusal> {
+        // Taken out while it is in use; dropped, and so closed, when anything goes wrong.
+        let idle = self.open.borrow_mut().remove(&address);
+        let mut connection = match idle.filter(|c| c.sender.is_ready()) {
+            Some(connection) => connection,
+            None => self.connect(address).await?,
+        };
+        let flow = connection.flow;
+        self.node.fact(Fact::RequestSent {
+            flow,
+            method: request.method().to_string(),
+            target: request.uri().to_string(),
+        });
+        let response = connection
+            .sender
+            .send_request(request)
+            .await
+            .map_err(|_| Refusal::BadGateway)?;
+        self.node.fact(Fact::ResponseReceived {
+            flow,
+            status: response.status().as_u16(),
+            bytes: response.body().size_hint().lower(),
+        });
+        self.open.borrow_mut().insert(address, connection);
+        Ok(response.map(BodyExt::boxed))
+    }
+
+    async fn connect(&self, remote: SocketAddr) -> Result<Connection, Refusal> {
+        let attempt = async {
+            let connect = self.node.host.connect(remote)?;
+            if let Some(flow) = connect.flow() {
+                self.node.fact(Fact::Connecting(flow));
+            }
+            connect.await
+        };
+        let connected = within(&self.node.clock, CONNECT_TIMEOUT, attempt).await;
+        let stream = match connected {
+            Some(Ok(stream)) => stream,
+            Some(Err(error)) => return Err(self.failed(remote, &error, Refusal::BadGateway)),
+            None => {
+                let error = io::ErrorKind::TimedOut.into();
+                return Err(self.failed(remote, &error, Refusal::ConnectTimeout));
+            }
+        };
+        let flow = stream.flow();
+        self.node.fact(Fact::Connected(flow));
+        let (sender, connection) = Builder::new()
+            .title_case_headers(true)
+            .handshake(Io(stream))
+            .await
+            .map_err(|_| Refusal::BadGateway)?;
+        let node = self.node.clone();
+        self.node.executor.spawn(async move {
+            // Ends when the sender is gone or the target closes; an error is told to whoever waits for a response.
+            let _ = connection.await;
+            node.fact(Fact::Closed(flow));
+        });
+        Ok(Connection { flow, sender })
+    }
+
+    fn failed(&self, remote: SocketAddr, error: &io::Error, refusal: Refusal) -> Refusal {
+        self.node.fact(Fact::ConnectFailed {
+            remote,
+            error: error.to_string(),
+        });
+        refusal
+    }
+
+    /// Closes all of them, with FIN.
+    pub(super) fn close(self: Rc<Self>) {
+        self.open.borrow_mut().clear();
+    }
+}

@@ -1,0 +1,181 @@
+//! hyper on our streams and our clock.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::HeaderMap;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::time::{self, Clock};
+
+/// The body of a message that we send.
+pub(super) type Body = BoxBody<Bytes, hyper::Error>;
+
+/// A body held in memory.
+pub(super) fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(never).boxed()
+}
+
+/// No body.
+pub(super) fn empty() -> Body {
+    Empty::new().map_err(never).boxed()
+}
+
+fn never(e: Infallible) -> hyper::Error {
+    match e {}
+}
+
+/// A tokio stream as hyper wants it.
+pub(super) struct Io<S>(pub(super) S);
+
+impl<S: AsyncRead + Unpin> hyper::rt::Read for Io<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        // hyper's buffer cannot be filled in place without `unsafe`; a copy on the stack is cheap beside TLS.
+        let mut bytes = [0; 8 * 1024];
+        let room = bytes.len().min(buffer.remaining());
+        let mut read = ReadBuf::new(&mut bytes[..room]);
+        ready!(Pin::new(&mut self.0).poll_read(cx, &mut read))?;
+        buffer.put_slice(read.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> hyper::rt::Write for Io<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, data)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+    }
+}
+
+/// The lab clock as hyper wants it.
+#[derive(Clone, Debug)]
+pub(super) struct Timer {
+    clock: Clock,
+    /// hyper counts in the machine's own clock; only differences from this moment are ever used.
+    base: Instant,
+}
+
+impl Timer {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an Instant can be made in no other way; the lab clock is added to it"
+    )]
+    pub(super) fn new(clock: Clock) -> Self {
+        let base = Instant::now();
+        Self { clock, base }
+    }
+}
+
+struct Sleep(time::Sleep);
+
+impl Future for Sleep {
+    type Output = ();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl hyper::rt::Sleep for Sleep {}
+
+impl hyper::rt::Timer for Timer {
+    fn sleep(&self, d: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        Box::pin(Sleep(self.clock.sleep(d)))
+    }
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        let since = deadline.saturating_duration_since(self.base);
+        Box::pin(Sleep(self.clock.sleep_until(time::Instant::ZERO + since)))
+    }
+    fn now(&self) -> Instant {
+        self.base + (self.clock.now() - time::Instant::ZERO)
+    }
+}
+
+/// Runs `work` to its end while `engine` is polled beside it. An engine that ends first is let be: `work` learns of
+/// it by itself.
+pub(super) async fn beside<E: Future, W: Future>(
+    engine: Pin<&mut E>,
+    work: W,
+) -> (W::Output, Option<E::Output>) {
+    let mut engine = engine;
+    let mut work = pin!(work);
+    let mut ended = None;
+    poll_fn(|cx| {
+        if ended.is_none()
+            && let Poll::Ready(end) = engine.as_mut().poll(cx)
+        {
+            ended = Some(end);
+        }
+        let done = ready!(work.as_mut().poll(cx));
+        Poll::Ready((done, ended.take()))
+    })
+    .await
+}
+
+/// Either `work`'s result, or `None` once `limit` has passed.
+pub(super) async fn within<W: Future>(
+    clock: &Clock,
+    limit: Duration,
+    work: W,
+) -> Option<W::Output> {
+    let mut work = pin!(work);
+    let mut sleep = pin!(clock.sleep(limit));
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        sleep.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}
+
+/// Headers as names and values, for the trace.
+pub(super) fn listed(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.to_string(), value)
+        })
+        .collect()
+}
+
+/// The whole chain of an error, as one line: hyper's own text rarely says why.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,132 @@
+//! What was agreed on a connection, and what certificates say, in words for people.
+
+use rustls::CommonState;
+use rustls::pki_types::CertificateDer;
+use x509_cert::Certificate;
+use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::{Decode, Encode};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::name::Name;
+
+use crate::event::CertificateFacts;
+use crate::time::UnixSeconds;
+
+/// What the two sides agreed on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsFacts {
+    /// As in "TLS 1.3".
+    pub version: String,
+    /// As in "TLS_AES_256_GCM_SHA384".
+    pub suite: String,
+    /// As in "X25519".
+    pub group: Option<String>,
+    /// As in "http/1.1".
+    pub alpn: Option<String>,
+    /// The peer's certificates, leaf first; empty at a server that asks for none.
+    pub chain: Vec<CertificateFacts>,
+    /// Common name of the trust anchor that ends the chain; empty where there is no chain.
+    pub anchor: String,
+}
+
+pub(super) fn agreed(state: &CommonState) -> TlsFacts {
+    let version = match state.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3".into(),
+        Some(rustls::ProtocolVersion::TLSv1_2) => "TLS 1.2".into(),
+        other => format!("{other:?}"),
+    };
+    // rustls names the suites of TLS 1.3 after the version, IANA does not.
+    let suite = state
+        .negotiated_cipher_suite()
+        .map_or_else(String::new, |s| {
+            format!("{:?}", s.suite()).replace("TLS13_", "TLS_")
+        });
+    let alpn = state.alpn_protocol();
+    TlsFacts {
+        version,
+        suite,
+        group: state
+            .negotiated_key_exchange_group()
+            .map(|g| format!("{:?}", g.name())),
+        alpn: alpn.map(|p| String::from_utf8_lossy(p).into_owned()),
+        chain: Vec::new(),
+        anchor: String::new(),
+    }
+}
+
+/// What a DER certificate says. One that cannot be read is said to be so, with its size.
+#[must_use]
+pub fn certificate(der: &CertificateDer<'_>) -> CertificateFacts {
+    let Ok(parsed) = Certificate::from_der(der) else {
+        return CertificateFacts {
+            subject: "(not readable)".into(),
+            issuer: String::new(),
+            names: Vec::new(),
+            not_before: UnixSeconds(0),
+            not_after: UnixSeconds(0),
+            key: String::new(),
+            bytes: der.len(),
+        };
+    };
+    let body = parsed.tbs_certificate();
+    let validity = body.validity();
+    let moment = |t: x509_cert::time::Time| UnixSeconds(t.to_unix_duration().as_secs());
+    let key = &body.subject_public_key_info().algorithm;
+    CertificateFacts {
+        subject: common_name(body.subject()),
+        issuer: common_name(body.issuer()),
+        names: dns_names(&parsed),
+        not_before: moment(validity.not_before),
+        not_after: moment(validity.not_after),
+        key: key_name(
+            key.oid,
+            key.parameters.as_ref().and_then(|p| p.to_der().ok()),
+        ),
+        bytes: der.len(),
+    }
+}
+
+/// The common name, or the whole distinguished name where there is none.
+fn common_name(name: &Name) -> String {
+    const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+    let attributes = name.iter_rdn().flat_map(|rdn| rdn.iter());
+    for attribute in attributes {
+        if attribute.oid == COMMON_NAME {
+            // UTF8String or PrintableString: the content octets are the text.
+            return String::from_utf8_lossy(attribute.value.value()).into_owned();
+        }
+    }
+    name.to_string()
+}
+
+fn dns_names(certificate: &Certificate) -> Vec<String> {
+    let extension = certificate
+        .tbs_certificate()
+        .get_extension::<SubjectAltName>();
+    let Ok(Some((_, names))) = extension else {
+        return Vec::new();
+    };
+    let mut dns = Vec::new();
+    for name in &names.0 {
+        if let GeneralName::DnsName(name) = name {
+            dns.push(name.to_string());
+        }
+    }
+    dns
+}
+
+fn key_name(algorithm: ObjectIdentifier, parameters: Option<Vec<u8>>) -> String {
+    const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+    const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+    const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+    const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+    const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+    let curve = parameters.and_then(|p| ObjectIdentifier::from_der(&p).ok());
+    match (algorithm, curve) {
+        (EC, Some(P256)) => "P-256".into(),
+        (EC, Some(P384)) => "P-384".into(),
+        (RSA, _) => "RSA".into(),
+        (ED25519, _) => "Ed25519".into(),
+        (other, _) => other.to_string(),
+    }
+}
