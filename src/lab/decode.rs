@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::error::{Mistakes, Span, advice};
+use super::error::{Mistakes, Span, advice, nearest, words};
 use super::tree::{Kind, Table, Value};
 use crate::name::Name;
 use crate::time::UnixSeconds;
@@ -279,6 +279,7 @@ impl<'a> Item<'a> {
             table,
             mistakes: self.mistakes,
             known: Vec::new(),
+            missing: Vec::new(),
         })
     }
 
@@ -306,6 +307,8 @@ pub(super) struct Fields<'a> {
     table: &'a Table,
     mistakes: &'a Mistakes,
     known: Vec<&'static str>,
+    /// Keys that are not there and must be, with an example each.
+    missing: Vec<(&'static str, String)>,
 }
 
 impl<'a> Fields<'a> {
@@ -316,6 +319,7 @@ impl<'a> Fields<'a> {
             table,
             mistakes,
             known: Vec::new(),
+            missing: Vec::new(),
         }
     }
 
@@ -329,12 +333,7 @@ impl<'a> Fields<'a> {
     pub(super) fn required(&mut self, key: &'static str, example: &str) -> Option<Item<'a>> {
         let item = self.optional(key);
         if item.is_none() {
-            self.mistakes.add(
-                self.span,
-                format!("`{key}` is missing"),
-                format!("expected `{key}` in this table"),
-                Some(format!("for example `{key} = {example}`")),
-            );
+            self.missing.push((key, example.to_owned()));
         }
         item
     }
@@ -356,7 +355,7 @@ impl<'a> Fields<'a> {
     pub(super) fn exactly_one(&mut self, keys: &[&'static str]) -> Option<Item<'a>> {
         let mut found: Vec<Item<'a>> = keys.iter().filter_map(|k| self.optional(k)).collect();
         let first = (!found.is_empty()).then(|| found.remove(0));
-        let listed = super::error::words(keys, ", ");
+        let listed = words(keys, ", ");
         for extra in &found {
             let message = format!("`{}` is one too many", extra.key);
             let label = format!("expected exactly one of {listed}");
@@ -401,8 +400,21 @@ impl<'a> Fields<'a> {
             .add(self.span, message.into(), label.into(), help.into());
     }
 
-    /// Everything has been asked for: what is left is unknown.
+    /// Everything has been asked for: what is left is unknown, and what was not there is missing, unless an unknown
+    /// key is a slip for it.
     pub(super) fn finish(self) {
+        for (key, example) in &self.missing {
+            let known = || self.known.iter().copied();
+            let mut unread = self.unread();
+            if unread.any(|item| nearest(item.key, known()) == Some(key)) {
+                continue;
+            }
+            self.wrong(
+                format!("`{key}` is missing"),
+                format!("expected `{key}` in this table"),
+                format!("for example `{key} = {example}`"),
+            );
+        }
         for item in self.unread() {
             item.wrong_key(
                 format!("unknown key `{}`", item.key),

@@ -218,8 +218,8 @@ impl Mistakes {
         }
         let source = self.sources.borrow()[span.file].clone();
         let text = source.inner();
-        // Parsers may point behind the last character or into the middle of one.
-        let start = text.floor_char_boundary(span.start);
+        // Parsers may point behind the last character, where nothing can be shown, or into the middle of one.
+        let start = text.floor_char_boundary(span.start.min(text.len().saturating_sub(1)));
         let end = text.floor_char_boundary(span.end.max(start));
         let span = Span { start, end, ..span };
         self.list.borrow_mut().push(Mistake {
@@ -238,6 +238,8 @@ impl Mistakes {
             return Ok(());
         }
         mistakes.sort_by_key(|m| m.span);
+        // Parsers say some things twice.
+        mistakes.dedup_by(|a, b| a.span == b.span && a.message == b.message);
         Err(LabErrors {
             file: self.sources.borrow()[0].name().to_owned(),
             mistakes,
@@ -308,9 +310,10 @@ mod tests {
     fn only_a_hundred_mistakes_are_kept() {
         let source: Source = Arc::new(NamedSource::new("a.toml", Arc::from("ä")));
         let mistakes = Mistakes::new(source);
-        for _ in 0..103 {
+        for n in 0..103 {
             // The middle of a character and a place behind the end are made harmless.
-            mistakes.add(Span::new(0, 1..9), "m".into(), "l".into(), None);
+            let message = format!("mistake {n}");
+            mistakes.add(Span::new(0, 1..9), message, "l".into(), None);
         }
         let errors = mistakes.into_result().unwrap_err();
         assert_eq!((errors.mistakes().len(), errors.left_out()), (100, 3));

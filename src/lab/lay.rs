@@ -1,7 +1,7 @@
 //! From what is declared to the topology: NICs get their names, hosts their links, everybody their routes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::decode::Item;
 use super::error::words;
@@ -12,11 +12,11 @@ use crate::name::Name;
 use crate::net::topology::{Cidr, Link, Nic, Node, NodeKind, PortMapping, Route, Subnet, Topology};
 
 /// Lays the network out. The indices of its nodes are those of `network`. Only for a network without mistakes.
-pub(super) fn lay(network: &Network<'_>, links: &[DeclaredLink<'_>]) -> Option<Topology> {
+pub(super) fn lay<'a>(network: &Network<'a>, links: &[DeclaredLink<'a>]) -> Option<Topology> {
     let mut layout = Layout {
         network,
         topology: Topology::default(),
-        named: BTreeSet::new(),
+        named: BTreeMap::new(),
         whole: true,
     };
     layout.add_nodes();
@@ -34,13 +34,13 @@ pub(super) fn lay(network: &Network<'_>, links: &[DeclaredLink<'_>]) -> Option<T
 struct Layout<'n, 'a> {
     network: &'n Network<'a>,
     topology: Topology,
-    /// Links that a table has described.
-    named: BTreeSet<usize>,
+    /// Links that a table has described, and the table.
+    named: BTreeMap<usize, Item<'a>>,
     /// No mistake was found here.
     whole: bool,
 }
 
-impl Layout<'_, '_> {
+impl<'a> Layout<'_, 'a> {
     fn add_nodes(&mut self) {
         for subnet in &self.network.subnets {
             if let Some(cidr) = subnet.cidr {
@@ -153,7 +153,7 @@ impl Layout<'_, '_> {
                 self.add_link(nic, port);
                 self.add_route(host, Cidr::host(address), port);
                 self.add_route(index, cidr, nic);
-                self.add_route(index, Cidr::everything(address), nic);
+                self.add_route(index, everything(address), nic);
             }
         }
     }
@@ -199,12 +199,16 @@ impl Layout<'_, '_> {
     }
 
     /// Gives the link that a table means its name, MTU and impairments.
-    fn apply(&mut self, link: &DeclaredLink<'_>, between_routers: Option<usize>) {
-        let found = between_routers.or_else(|| self.find(link));
+    fn apply(&mut self, link: &DeclaredLink<'a>, between_routers: Option<usize>) {
+        let routers = link.between.iter().all(|end| self.router(*end).is_some());
+        let found = match between_routers {
+            None if !routers => self.find(link),
+            known => known,
+        };
         let Some(index) = found else {
             return;
         };
-        if !self.named.insert(index) {
+        if self.named.insert(index, link.item).is_some() {
             let message = "another table describes this link";
             let label = "expected one table a link";
             self.mistake(&link.item, message, label, None);
@@ -301,9 +305,11 @@ impl Layout<'_, '_> {
             }
         }
         for [a, b] in clashes {
-            let nic = self.topology.links[a].ends[0];
-            let node = self.topology.nics[nic].node;
-            let item = self.network.nodes[node].item;
+            // One of them has its name from a table: NICs do not share names.
+            let tables = [b, a].into_iter().find_map(|link| self.named.get(&link));
+            let Some(item) = tables.copied() else {
+                continue;
+            };
             let name = self.topology.links[b].name.clone();
             let message = format!("`{name}` names two links or a link and another link's NIC");
             let label = "expected a name of its own for each link";
@@ -343,7 +349,7 @@ impl Layout<'_, '_> {
             }
         }
         if let Some((_, nic)) = ways.get(default) {
-            let everything = Cidr::everything(self.topology.nics[*nic].address);
+            let everything = everything(self.topology.nics[*nic].address);
             self.add_route(host, everything, *nic);
         }
     }
@@ -477,4 +483,13 @@ fn numbered(stem: &str, number: usize) -> String {
         1 => stem.to_owned(),
         n => format!("{stem}-{n}"),
     }
+}
+
+/// Every address of the family of `address`.
+fn everything(address: IpAddr) -> Cidr {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    Cidr::everything(any)
 }

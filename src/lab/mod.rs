@@ -208,19 +208,18 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
         Some(limit)
     });
 
+    let before = mistakes.count();
     let network = Network::read(&mut root);
+    let sound = mistakes.count() == before;
     let links = links::read(&mut root);
-    // Names of NICs and links are only known for a network without mistakes; what refers to them waits until then.
-    let topology = if mistakes.count() == 0 {
-        lay::lay(&network, &links)
-    } else {
-        None
-    };
+    // A network with mistakes has no NICs to speak of: what refers to them is looked at when it is right.
+    let topology = sound.then(|| lay::lay(&network, &links)).flatten();
+    let named = topology.as_ref().filter(|_| mistakes.count() == before);
     let pki = Pki::read(&mut root);
     let roles = roles::read(&mut root, &network, &pki);
     let steps = scenario::steps(&mut root, &network);
     let timeline = scenario::timeline(&mut root);
-    let expectations = expectations::read(&mut root, &network, topology.as_ref());
+    let expectations = expectations::read(&mut root, &network, named);
     root.finish();
 
     let topology = topology?;

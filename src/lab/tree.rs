@@ -160,9 +160,12 @@ mod tests {
 
     /// `key` for every value, with the file it came from: `a0 b1{c1}`.
     fn show(table: &Table) -> String {
-        let entries = table.0.iter().map(|e| match &e.value.kind {
-            Kind::Table(t) => format!("{}{}{{{}}}", e.key, e.value.span.file, show(t)),
-            _ => format!("{}{}", e.key, e.value.span.file),
+        let entries = table.0.iter().map(|e| {
+            let mut text = format!("{}{}", e.key, e.value.span.file);
+            if let Kind::Table(t) = &e.value.kind {
+                text += &format!("{{{}}}", show(t));
+            }
+            text
         });
         entries.collect::<Vec<_>>().join(" ")
     }
