@@ -1,8 +1,8 @@
 //! A lab file becomes a checked plan: parsed with spans, every mistake at once. Nothing runs here and nothing on the
 //! machine is touched but the file that was named, and the base beside it.
 //!
-//! A file is read into a tree that knows the place of every value ([`tree`]), laid over its base, and then decoded table
-//! by table ([`decode`]); readers record mistakes and go on.
+//! A file is read into a tree that knows the place of every value (`tree`), laid over its base, and then decoded table
+//! by table (`decode`); readers record mistakes and go on.
 
 use std::fs;
 use std::io::Read;
