@@ -1,4 +1,242 @@
 //! A lab file becomes a checked plan: parsed with spans, every mistake at once. Nothing runs here and nothing on the
-//! machine is touched but the file that was named.
+//! machine is touched but the file that was named, and the base beside it.
+//!
+//! A file is read into a tree that knows the place of every value (`tree`), laid over its base, and then decoded table
+//! by table (`decode`); readers record mistakes and go on.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use miette::NamedSource;
 
 pub mod plan;
+
+mod decode;
+mod error;
+mod expectations;
+mod filter;
+mod lay;
+mod links;
+mod network;
+mod pki;
+mod range;
+mod roles;
+mod scenario;
+mod shipped;
+mod taps;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use error::{LabErrors, LoadError, Mistake};
+pub use shipped::Shipped;
+
+use decode::{Fields, Item};
+use error::{Mistakes, Source, advice};
+use network::Network;
+use pki::Pki;
+use plan::Plan;
+
+/// The largest file that is read as a lab, in bytes.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The labs that are part of the program, the main one first. Bases are not among them.
+pub fn shipped() -> impl Iterator<Item = Shipped> {
+    shipped::LABS.into_iter()
+}
+
+/// Reads a lab: one that is part of the program, by name, or a file, by a path that ends in `.toml`. A file's base is a
+/// shipped one or a file beside it.
+///
+/// # Errors
+/// When there is no such lab, when a file cannot be read, or with all mistakes in it.
+pub fn load(name_or_path: &str) -> Result<Plan, LoadError> {
+    if let Some(lab) = shipped().find(|lab| lab.name == name_or_path) {
+        return Ok(parse(&format!("{}.toml", lab.name), lab.source)?);
+    }
+    let path = Path::new(name_or_path);
+    if path.extension().is_none_or(|e| e != "toml") {
+        return Err(LoadError::Unknown {
+            name: name_or_path.to_owned(),
+            nearest: nearest_labs(name_or_path),
+        });
+    }
+    let source = read(path)?;
+    let beside = |name: &str| {
+        let path = path.with_file_name(format!("{name}.toml"));
+        // A base that is not there is a mistake in the lab; one that cannot be read is no mistake of the lab's.
+        path.exists()
+            .then(|| Ok((path.display().to_string(), read(&path)?)))
+            .transpose()
+    };
+    read_lab(name_or_path, &source, beside)
+}
+
+/// Reads the lab `source`, whose name is `file_name` below the labs folder. Its base can be a shipped one only.
+///
+/// # Errors
+/// With all mistakes in it.
+pub fn parse(file_name: &str, source: &str) -> Result<Plan, LabErrors> {
+    let none = |_: &str| Ok::<_, LabErrors>(None);
+    read_lab(file_name, source, none)
+}
+
+fn nearest_labs(word: &str) -> Vec<&'static str> {
+    let alike = |name: &str| strsim::jaro_winkler(word, name);
+    let mut names: Vec<(f64, &str)> = shipped().map(|s| (alike(s.name), s.name)).collect();
+    names.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let best = names.first().map_or(0.0, |n| n.0);
+    // One clear answer, or the whole list where nothing is much alike.
+    let enough = if best >= 0.7 { best - 0.1 } else { 0.0 };
+    let kept = names.into_iter().filter(|(score, _)| *score >= enough);
+    kept.map(|(_, name)| name).collect()
+}
+
+fn read(path: &Path) -> Result<String, LoadError> {
+    let failed = |source| LoadError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = fs::File::open(path).map_err(failed)?;
+    let mut text = String::new();
+    let mut limited = file.take(FILE_BYTES_MAX + 1);
+    limited.read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(LoadError::TooLarge {
+            path: path.to_owned(),
+            limit: FILE_BYTES_MAX,
+        });
+    }
+    Ok(text)
+}
+
+/// `beside` gives the name and the text of a base that is not shipped.
+fn read_lab<E: From<LabErrors>>(
+    file_name: &str,
+    source: &str,
+    beside: impl Fn(&str) -> Result<Option<(String, String)>, E>,
+) -> Result<Plan, E> {
+    let open = |name: &str, text: &str| -> Source { Arc::new(NamedSource::new(name, text.into())) };
+    let lab_source = open(file_name, source);
+    let mistakes = Mistakes::new(lab_source.clone());
+    let lab = tree::parse(&lab_source, 0, &mistakes);
+    let base = lab.0.iter().find(|e| e.key == "base");
+    let base = base.map(|e| Item {
+        key: &e.key,
+        key_span: e.key_span,
+        value: &e.value,
+        mistakes: &mistakes,
+    });
+    let mut tree = lab.clone();
+    if let Some((item, name)) = base.and_then(|item| Some((item, item.text()?))) {
+        let is_name = crate::name::Name::new(name).is_ok();
+        let found = match shipped::base(name) {
+            Some(text) => Some((format!("base/{name}.toml"), text.to_owned())),
+            None if is_name => beside(name)?,
+            None => None,
+        };
+        match found {
+            Some((name, text)) => {
+                let base_source = open(&name, &text);
+                mistakes.add_source(base_source.clone());
+                let base = tree::parse(&base_source, 1, &mistakes);
+                refuse_base_of_base(&base, &mistakes);
+                tree = tree::overlay(base, lab.clone());
+            }
+            None => {
+                item.wrong(
+                    format!("unknown base `{name}`"),
+                    "neither a shipped base nor a file beside this one",
+                    advice(
+                        name,
+                        shipped::BASES.iter().map(|b| &b.name["base/".len()..]),
+                    ),
+                );
+            }
+        }
+    }
+    let plan = if mistakes.count() == 0 {
+        decode(plan_name(file_name), &tree, &mistakes)
+    } else {
+        // What follows a syntax error would be misread, and without its base a lab lacks everything.
+        None
+    };
+    mistakes.into_result()?;
+    Ok(plan.expect("whatever is missing from the plan is a mistake"))
+}
+
+/// One level is enough: what a lab is made of should be in two files at most.
+fn refuse_base_of_base(base: &tree::Table, mistakes: &Mistakes) {
+    if let Some(entry) = base.0.iter().find(|e| e.key == "base") {
+        let message = "a base has no base of its own".to_owned();
+        let label = "expected no `base` in a base".to_owned();
+        mistakes.add(entry.key_span, message, label, None);
+    }
+}
+
+/// The path below the labs folder, without `.toml`.
+fn plan_name(file_name: &str) -> String {
+    let stem = file_name.strip_suffix(".toml").unwrap_or(file_name);
+    if let Some(lab) = shipped().find(|lab| lab.name == stem) {
+        return lab.name.to_owned();
+    }
+    let stem = Path::new(stem).file_name().and_then(|n| n.to_str());
+    stem.unwrap_or("lab").to_owned()
+}
+
+/// `None` only after a mistake.
+fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan> {
+    const LIMIT: Duration = Duration::from_secs(3_600);
+    let mut root = Fields::root(tree, mistakes);
+    root.optional("base");
+    let title = root.required("title", "\"One HTTPS request\"");
+    let title = title.and_then(|i| i.prose(100));
+    let text = root.or("text", None, |i| i.prose(300).map(Some));
+    let look_for = root.or("look_for", Vec::new(), |i| i.each(|l| l.prose(300)));
+    let notes = root.or("notes", Vec::new(), |i| i.each(|l| l.prose(1_000)));
+    let clock = root.required("clock", "2025-11-05T00:00:00Z");
+    let clock = clock.and_then(|i| i.date(false));
+    let limit = root.or("limit", LIMIT, |item| {
+        let limit = item.duration()?;
+        if limit.is_zero() {
+            item.wrong("`limit` is zero", "expected a time in which to run", None);
+            return None;
+        }
+        Some(limit)
+    });
+
+    let before = mistakes.count();
+    let network = Network::read(&mut root);
+    let sound = mistakes.count() == before;
+    let links = links::read(&mut root);
+    // A network with mistakes has no NICs to speak of: what refers to them is looked at when it is right.
+    let topology = sound.then(|| lay::lay(&network, &links)).flatten();
+    let named = topology.as_ref().filter(|_| mistakes.count() == before);
+    let pki = Pki::read(&mut root);
+    let roles = roles::read(&mut root, &network, &pki);
+    let steps = scenario::steps(&mut root, &network);
+    let timeline = scenario::timeline(&mut root);
+    let expectations = expectations::read(&mut root, &network, named);
+    root.finish();
+
+    let topology = topology?;
+    Some(Plan {
+        name,
+        title: title?,
+        text: text?,
+        look_for: look_for?,
+        notes: notes?,
+        clock: clock?,
+        limit: limit?,
+        main_taps: taps::main_taps(&topology, &roles),
+        topology,
+        pki: pki.spec,
+        roles,
+        steps,
+        timeline,
+        expectations,
+    })
+}

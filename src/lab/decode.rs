@@ -1,0 +1,509 @@
+//! Reading the tree: a reader for one value ([`Item`]) and one for a table ([`Fields`]). Both record what is wrong and
+//! answer `None`, so that the caller reads on and finds the next mistake too. A table knows which of its keys were
+//! asked for; the others are unknown.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::error::{Mistakes, Span, advice, nearest, words};
+use super::tree::{Kind, Table, Value};
+use crate::name::Name;
+use crate::time::UnixSeconds;
+use crate::units::{UnitError, parse_duration};
+
+/// A value, with the key it is found under.
+#[derive(Clone, Copy)]
+pub(super) struct Item<'a> {
+    pub(super) key: &'a str,
+    pub(super) key_span: Span,
+    pub(super) value: &'a Value,
+    pub(super) mistakes: &'a Mistakes,
+}
+
+impl<'a> Item<'a> {
+    /// A mistake about the value.
+    pub(super) fn wrong(
+        &self,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<Option<String>>,
+    ) {
+        let span = self.value.span;
+        self.mistakes
+            .add(span, message.into(), label.into(), help.into());
+    }
+
+    /// A mistake about the key.
+    pub(super) fn wrong_key(
+        &self,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<Option<String>>,
+    ) {
+        self.mistakes
+            .add(self.key_span, message.into(), label.into(), help.into());
+    }
+
+    /// "`delay` is not a time": it is something else.
+    fn is_not(&self, what: &str, example: &str) {
+        let found = self.value.kind.noun();
+        let label = format!("expected {what} such as {example}, found {found}");
+        self.wrong(format!("`{}` is not {what}", self.key), label, None);
+    }
+
+    /// The same, when it is a text that cannot be read.
+    fn unreadable(&self, what: &str, example: &str, help: impl Into<Option<String>>) {
+        let label = format!("expected {what} such as {example}");
+        self.wrong(format!("`{}` is not {what}", self.key), label, help);
+    }
+
+    /// A word that stands for nothing that is known.
+    pub(super) fn unknown<'c>(&self, what: &str, candidates: impl IntoIterator<Item = &'c str>) {
+        let word = self.as_text().unwrap_or_default();
+        self.wrong(
+            format!("unknown {what} `{word}`"),
+            format!("no {what} has this name"),
+            advice(word, candidates),
+        );
+    }
+
+    /// The text, when it is one; nothing is recorded.
+    pub(super) fn as_text(&self) -> Option<&'a str> {
+        match &self.value.kind {
+            Kind::Text(text) => Some(text),
+            Kind::Integer(_)
+            | Kind::Float
+            | Kind::Boolean(_)
+            | Kind::Date(_)
+            | Kind::List(_)
+            | Kind::Table(_) => None,
+        }
+    }
+
+    fn text_like(&self, what: &str, example: &str) -> Option<&'a str> {
+        let text = self.as_text();
+        if text.is_none() {
+            self.is_not(what, example);
+        }
+        text
+    }
+
+    /// Any text.
+    pub(super) fn text(self) -> Option<&'a str> {
+        self.text_like("a text", "\"…\"")
+    }
+
+    /// Prose of one line: 1 to `max` characters.
+    pub(super) fn prose(self, max: usize) -> Option<String> {
+        let text = self.text()?;
+        let length = text.chars().count();
+        if length == 0 || length > max || text.chars().any(char::is_control) {
+            let label = format!("expected one line of 1 to {max} characters, found {length}");
+            self.wrong(format!("`{}` does not fit", self.key), label, None);
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    /// A text of visible ASCII characters and single spaces, as a header field's value (RFC 9110 §5.5).
+    pub(super) fn header_value(self) -> Option<String> {
+        let text = self.text()?;
+        let fits = !text.is_empty()
+            && text.len() <= 1_000
+            && text.chars().all(|c| c.is_ascii_graphic() || c == ' ')
+            && text.trim() == text;
+        if !fits {
+            let label = "expected 1 to 1000 visible ASCII characters, without spaces at the ends";
+            self.wrong(
+                format!("`{}` cannot be a header's value", self.key),
+                label,
+                None,
+            );
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    /// true or false.
+    pub(super) fn boolean(self) -> Option<bool> {
+        if let Kind::Boolean(yes) = self.value.kind {
+            return Some(yes);
+        }
+        self.is_not("a truth", "true");
+        None
+    }
+
+    /// An integer within bounds.
+    pub(super) fn integer(self, bounds: RangeInclusive<u64>) -> Option<u64> {
+        let (least, most) = (*bounds.start(), *bounds.end());
+        let Kind::Integer(n) = self.value.kind else {
+            self.is_not("an integer", &least.to_string());
+            return None;
+        };
+        let n = n
+            .and_then(|n| u64::try_from(n).ok())
+            .filter(|n| bounds.contains(n));
+        if n.is_none() {
+            let label = if most == u64::MAX {
+                format!("expected {least} or more")
+            } else {
+                format!("expected {least} to {most}")
+            };
+            self.wrong(format!("`{}` is out of range", self.key), label, None);
+        }
+        n
+    }
+
+    /// A TCP or UDP port.
+    pub(super) fn port(self) -> Option<u16> {
+        let n = self.integer(1..=65_535)?;
+        u16::try_from(n).ok()
+    }
+
+    /// A quantity with a unit.
+    fn quantity<T>(
+        self,
+        what: &str,
+        example: &str,
+        read: impl FnOnce(&str) -> Result<T, UnitError>,
+    ) -> Option<T> {
+        let text = self.text_like(what, example)?;
+        match read(text) {
+            Ok(quantity) => Some(quantity),
+            Err(error) => {
+                self.unreadable(what, example, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// A length of time.
+    pub(super) fn duration(self) -> Option<Duration> {
+        self.quantity("a time", "\"9.5 ms\"", parse_duration)
+    }
+
+    /// A rate, a size or a probability.
+    pub(super) fn unit<T: FromStr<Err = UnitError>>(self, what: &str, example: &str) -> Option<T> {
+        self.quantity(what, example, str::parse)
+    }
+
+    /// An IP address.
+    pub(super) fn ip(self) -> Option<IpAddr> {
+        self.parsed("an IP address", "\"10.0.2.21\"")
+    }
+
+    /// Something that the standard library reads.
+    pub(super) fn parsed<T: FromStr>(self, what: &str, example: &str) -> Option<T> {
+        let text = self.text_like(what, example)?;
+        let read = text.parse().ok();
+        if read.is_none() {
+            self.unreadable(what, example, None);
+        }
+        read
+    }
+
+    /// A moment: an RFC 3339 date and time, or a date alone, which is its first second or (`ends`) its last.
+    pub(super) fn date(self, ends: bool) -> Option<UnixSeconds> {
+        const WHAT: &str = "a date";
+        const EXAMPLE: &str = "2025-11-05 or 2025-11-05T00:00:00Z";
+        let text = match &self.value.kind {
+            Kind::Date(text) | Kind::Text(text) => text,
+            Kind::Integer(_) | Kind::Float | Kind::Boolean(_) | Kind::List(_) | Kind::Table(_) => {
+                self.is_not(WHAT, EXAMPLE);
+                return None;
+            }
+        };
+        let moment = seconds(text, ends);
+        if moment.is_none() {
+            let help = "times need a zone (`Z` is UTC), years go from 1970 to 9999";
+            self.unreadable(WHAT, EXAMPLE, help.to_owned());
+        }
+        moment
+    }
+
+    /// One of a list of words.
+    pub(super) fn one_of<T: Copy>(self, what: &str, known: &[(&'static str, T)]) -> Option<T> {
+        let word = self.text_like(what, &format!("\"{}\"", known.first()?.0))?;
+        let found = known.iter().find(|(w, _)| *w == word);
+        if found.is_none() {
+            self.unknown(what, known.iter().map(|(w, _)| *w));
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    /// The elements of a list.
+    pub(super) fn list(self) -> Option<Vec<Self>> {
+        let Kind::List(values) = &self.value.kind else {
+            self.is_not("a list", "[…]");
+            return None;
+        };
+        Some(values.iter().map(|value| Self { value, ..self }).collect())
+    }
+
+    /// The elements of a list, each read; `None` when one of them is wrong.
+    pub(super) fn each<T>(self, mut read: impl FnMut(Self) -> Option<T>) -> Option<Vec<T>> {
+        let items = self.list()?;
+        all(items.into_iter().map(&mut read))
+    }
+
+    /// The same, and there must be one at least.
+    pub(super) fn some<T>(self, read: impl FnMut(Self) -> Option<T>) -> Option<Vec<T>> {
+        let list = self.each(read)?;
+        if list.is_empty() {
+            let label = "expected at least one element";
+            self.wrong(format!("`{}` is empty", self.key), label, None);
+            return None;
+        }
+        Some(list)
+    }
+
+    /// A table.
+    pub(super) fn fields(self) -> Option<Fields<'a>> {
+        let Kind::Table(table) = &self.value.kind else {
+            self.is_not("a table", "{ … }");
+            return None;
+        };
+        // An element of a list has no key of its own.
+        let span = if self.value.span.file == self.key_span.file
+            && self.value.span.start >= self.key_span.end
+        {
+            self.value.span
+        } else {
+            self.key_span
+        };
+        Some(Fields {
+            span,
+            table,
+            mistakes: self.mistakes,
+            known: Vec::new(),
+            missing: Vec::new(),
+        })
+    }
+
+    /// The key as a name.
+    pub(super) fn key_name(&self) -> Option<Name> {
+        Name::new(self.key)
+            .map_err(|e| self.bad_name(self.key_span, self.key, &e))
+            .ok()
+    }
+
+    fn bad_name(&self, span: Span, word: &str, error: &dyn Display) {
+        self.mistakes.add(
+            span,
+            format!("`{word}` is not a name"),
+            error.to_string(),
+            None,
+        );
+    }
+}
+
+/// A table being read.
+pub(super) struct Fields<'a> {
+    /// Where it is, for what is missing.
+    pub(super) span: Span,
+    table: &'a Table,
+    mistakes: &'a Mistakes,
+    known: Vec<&'static str>,
+    /// Keys that are not there and must be, with an example each.
+    missing: Vec<(&'static str, String)>,
+}
+
+impl<'a> Fields<'a> {
+    /// The whole document.
+    pub(super) fn root(table: &'a Table, mistakes: &'a Mistakes) -> Self {
+        Self {
+            span: Span::new(0, 0..0),
+            table,
+            mistakes,
+            known: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    /// The value of `key`, when it is there. `key` is known from now on.
+    pub(super) fn optional(&mut self, key: &'static str) -> Option<Item<'a>> {
+        self.known.push(key);
+        self.entries().find(|e| e.key == key)
+    }
+
+    /// The value of `key`; its absence is a mistake.
+    pub(super) fn required(&mut self, key: &'static str, example: &str) -> Option<Item<'a>> {
+        let item = self.optional(key);
+        if item.is_none() {
+            self.missing.push((key, example.to_owned()));
+        }
+        item
+    }
+
+    /// The value of `key`, read, or `default` when it is not there.
+    pub(super) fn or<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        read: impl FnOnce(Item<'a>) -> Option<T>,
+    ) -> Option<T> {
+        match self.optional(key) {
+            Some(item) => read(item),
+            None => Some(default),
+        }
+    }
+
+    /// Exactly one of `keys`; none or several are a mistake.
+    pub(super) fn exactly_one(&mut self, keys: &[&'static str]) -> Option<Item<'a>> {
+        let mut found: Vec<Item<'a>> = keys.iter().filter_map(|k| self.optional(k)).collect();
+        let first = (!found.is_empty()).then(|| found.remove(0));
+        let listed = words(keys, ", ");
+        for extra in &found {
+            let message = format!("`{}` is one too many", extra.key);
+            let label = format!("expected exactly one of {listed}");
+            extra.wrong_key(message, label, None);
+        }
+        if first.is_none() && !self.has_unknown() {
+            let message = "there is nothing to check or do here".to_owned();
+            let label = format!("expected exactly one of {listed}");
+            self.mistakes.add(self.span, message, label, None);
+        }
+        first.filter(|_| found.is_empty())
+    }
+
+    /// All entries, in order: for tables whose keys are names.
+    pub(super) fn entries(&self) -> impl Iterator<Item = Item<'a>> + use<'a> {
+        let mistakes = self.mistakes;
+        self.table.0.iter().map(move |e| Item {
+            key: &e.key,
+            key_span: e.key_span,
+            value: &e.value,
+            mistakes,
+        })
+    }
+
+    /// Entries that nobody asked for.
+    pub(super) fn unread(&self) -> impl Iterator<Item = Item<'a>> {
+        self.entries().filter(|e| !self.known.contains(&e.key))
+    }
+
+    fn has_unknown(&self) -> bool {
+        self.unread().next().is_some()
+    }
+
+    /// A mistake about the table as a whole.
+    pub(super) fn wrong(
+        &self,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<Option<String>>,
+    ) {
+        self.mistakes
+            .add(self.span, message.into(), label.into(), help.into());
+    }
+
+    /// Everything has been asked for: what is left is unknown, and what was not there is missing, unless an unknown
+    /// key is a slip for it.
+    pub(super) fn finish(self) {
+        for (key, example) in &self.missing {
+            let known = || self.known.iter().copied();
+            let mut unread = self.unread();
+            if unread.any(|item| nearest(item.key, known()) == Some(key)) {
+                continue;
+            }
+            self.wrong(
+                format!("`{key}` is missing"),
+                format!("expected `{key}` in this table"),
+                format!("for example `{key} = {example}`"),
+            );
+        }
+        for item in self.unread() {
+            item.wrong_key(
+                format!("unknown key `{}`", item.key),
+                "not a key of this table",
+                advice(item.key, self.known.iter().copied()),
+            );
+        }
+    }
+}
+
+/// All of them, or `None` when one is missing. Every one is asked for.
+pub(super) fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let items: Vec<Option<T>> = items.collect();
+    items.into_iter().collect()
+}
+
+/// The moment of an RFC 3339 date and time, or of a date. Fractions of a second are cut off.
+fn seconds(text: &str, ends: bool) -> Option<UnixSeconds> {
+    let (date, time) = match text.split_once(['T', 't', ' ']) {
+        Some((date, time)) => (date, Some(time)),
+        None => (text, None),
+    };
+    let [year, month, day] = numbers(date, '-')?;
+    let in_range =
+        (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    if !in_range {
+        return None;
+    }
+    let midnight = UnixSeconds::from_ymd(year, month, day);
+    // The 30th of February would be printed as another day.
+    if !midnight.to_string().starts_with(date) {
+        return None;
+    }
+    let Some(time) = time else {
+        let of_day = if ends { 86_399 } else { 0 };
+        return Some(UnixSeconds(midnight.0 + of_day));
+    };
+    let zone = time.find(['Z', 'z', '+', '-'])?;
+    let (time, zone) = time.split_at(zone);
+    let [hour, minute, second] = numbers(time.split('.').next()?, ':')?;
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let of_day = hour * 3_600 + minute * 60 + second;
+    let local = midnight.0 + u64::from(of_day);
+    if zone.eq_ignore_ascii_case("z") {
+        return Some(UnixSeconds(local));
+    }
+    let [hours, minutes] = numbers(&zone[1..], ':')?;
+    let offset = u64::from(hours.min(24) * 3_600 + minutes.min(60) * 60);
+    let utc = if zone.starts_with('+') {
+        local.checked_sub(offset)?
+    } else {
+        local + offset
+    };
+    Some(UnixSeconds(utc))
+}
+
+/// `N` numbers with a mark between them.
+fn numbers<const N: usize>(text: &str, mark: char) -> Option<[u32; N]> {
+    let parts = text.split(mark).map(|part| part.parse().ok());
+    let parts: Vec<u32> = parts.collect::<Option<_>>()?;
+    parts.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_moments() {
+        let moment = |text: &str, ends| seconds(text, ends).map(|s| s.to_string());
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(moment("2025-11-05", false), some("2025-11-05T00:00:00Z"));
+        assert_eq!(moment("2025-12-31", true), some("2025-12-31T23:59:59Z"));
+        assert_eq!(
+            moment("2025-11-05T01:30:00+01:00", true),
+            some("2025-11-05T00:30:00Z")
+        );
+        assert_eq!(moment("2025-11-05T01:30:00", false), None, "no zone");
+        for bad in [
+            "1969-12-31",
+            "2025-02-30",
+            "2025-11",
+            "today",
+            "07:32:00",
+            "2025-11-05T24:00:00Z",
+        ] {
+            assert_eq!(moment(bad, false), None, "{bad}");
+        }
+    }
+}

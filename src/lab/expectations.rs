@@ -1,0 +1,370 @@
+//! What must hold: one reader for each family of checks.
+
+use super::decode::{Fields, Item};
+use super::error::{Span, advice};
+use super::filter::check_filter;
+use super::network::Network;
+use super::pki::host_name;
+use super::plan::{Check, Connection, Count, Expectation, Milestone, Viewer};
+use super::roles::version;
+use crate::name::Name;
+use crate::net::topology::Topology;
+
+/// The families, by their keys.
+const FAMILIES: [&str; 11] = [
+    "tcp",
+    "tls",
+    "certificate",
+    "header",
+    "status",
+    "timing",
+    "packets",
+    "readable",
+    "never-sees",
+    "target",
+    "clean",
+];
+
+/// The handshake messages that are compared, by the names of RFC 8446 §4 and RFC 5246 §7.4.
+const MESSAGES: [&str; 10] = [
+    "ClientHello",
+    "ServerHello",
+    "EncryptedExtensions",
+    "Certificate",
+    "ServerKeyExchange",
+    "CertificateRequest",
+    "ServerHelloDone",
+    "CertificateVerify",
+    "ClientKeyExchange",
+    "Finished",
+];
+
+/// Reads the list `expect`. Without a topology, which has mistakes then, links and taps are not looked up.
+pub(super) fn read(
+    root: &mut Fields<'_>,
+    network: &Network<'_>,
+    topology: Option<&Topology>,
+) -> Vec<Expectation> {
+    let reader = Reader { network, topology };
+    root.optional("expect")
+        .and_then(|item| item.each(|i| reader.expectation(i)))
+        .unwrap_or_default()
+}
+
+struct Reader<'n, 'a> {
+    network: &'n Network<'a>,
+    topology: Option<&'n Topology>,
+}
+
+impl Reader<'_, '_> {
+    fn expectation(&self, item: Item<'_>) -> Option<Expectation> {
+        let mut table = item.fields()?;
+        let that = table.required("that", "\"the user gets HTTP 200\"");
+        let that = that.and_then(|i| i.prose(120));
+        let family = table.exactly_one(&FAMILIES);
+        table.finish();
+        let check = family.and_then(|family| self.check(family));
+        Some(Expectation {
+            that: that?,
+            check: check?,
+        })
+    }
+
+    fn check(&self, item: Item<'_>) -> Option<Check> {
+        if item.key == "clean" {
+            if !item.boolean()? {
+                item.wrong("`clean` is true or absent", "expected true", None);
+                return None;
+            }
+            return Some(Check::Clean);
+        }
+        let mut table = item.fields()?;
+        let check = match item.key {
+            "tcp" => self.tcp(&mut table),
+            "tls" => self.tls(&mut table),
+            "certificate" => self.certificate(&mut table),
+            "header" => self.header(&mut table),
+            "status" => self.status(&mut table),
+            "timing" => timing(&mut table),
+            "packets" => self.packets(&mut table),
+            "readable" => self.readable(&mut table),
+            "never-sees" => self.never_sees(&mut table),
+            _ => self.target(&mut table),
+        };
+        table.finish();
+        check
+    }
+
+    fn tcp(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let rtt = table.optional("rtt");
+        let which = table.exactly_one(&["handshake", "closed"])?;
+        let connection = self.connection(which);
+        if which.key == "handshake" {
+            let round_trip = match rtt {
+                Some(item) => Some(item.duration()?),
+                None => None,
+            };
+            let connection = connection?;
+            return Some(Check::Handshake {
+                connection,
+                round_trip,
+            });
+        }
+        if let Some(rtt) = rtt {
+            let label = "expected `rtt` beside `handshake` only";
+            rtt.wrong_key("a close has no `rtt`", label, None);
+        }
+        let connection = connection?;
+        Some(Check::OrderlyClose { connection })
+    }
+
+    fn tls(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let on = table.required("on", "\"user -> alb:443\"");
+        let connection = on.and_then(|i| self.connection(i));
+        let what = table.exactly_one(&["version", "messages"])?;
+        if what.key == "version" {
+            let version = version(what);
+            return Some(Check::TlsVersion {
+                connection: connection?,
+                version: version?,
+            });
+        }
+        let messages = what.some(message);
+        Some(Check::TlsMessages {
+            connection: connection?,
+            messages: messages?,
+        })
+    }
+
+    fn certificate(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let node = self.node(table.required("at", "\"user\""));
+        let name = table.required("accepted", "\"your-app.com\"");
+        let name = name.and_then(|i| host_name(i, false));
+        Some(Check::CertificateAccepted {
+            node: node?,
+            server_name: name?,
+        })
+    }
+
+    fn header(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let node = table.or("at", None, |i| self.node(Some(i)).map(Some));
+        let header = table.required("name", "\"X-Forwarded-For\"");
+        let header = header.and_then(|i| {
+            // A token of RFC 9110 §5.6.2.
+            let name = i.text()?;
+            let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+            if name.is_empty() || !name.chars().all(token) {
+                let label = "expected a header's name such as \"X-Forwarded-For\"";
+                i.wrong("`name` is not a header's name", label, None);
+                return None;
+            }
+            Some(name.to_owned())
+        });
+        let value = table.or("value", None, |i| i.header_value().map(Some));
+        Some(Check::HeaderAtApp {
+            node: node?,
+            header: header?,
+            value: value?,
+        })
+    }
+
+    fn status(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let node = self.node(table.required("at", "\"user\""));
+        let status = table.required("is", "200");
+        let status = status.and_then(|i| i.integer(100..=599));
+        Some(Check::Status {
+            node: node?,
+            status: u16::try_from(status?).ok()?,
+        })
+    }
+
+    fn packets(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let on = table.or("on", None, |i| self.tap(i).map(Some));
+        let viewer = table.or("as", Viewer::KeyHolder, |i| {
+            let known = [
+                ("observer", Viewer::Observer),
+                ("key-holder", Viewer::KeyHolder),
+            ];
+            i.one_of("viewer", &known)
+        });
+        let filter = table.required("filter", "\"http.request\"");
+        let filter = filter.and_then(filter_text);
+        let count = table.exactly_one(&["count", "at-least", "at-most"]);
+        let count = count.and_then(|i| {
+            let n = i.integer(0..=u64::MAX)?;
+            Some(match i.key {
+                "count" => Count::Exactly(n),
+                "at-least" => Count::AtLeast(n),
+                _ => Count::AtMost(n),
+            })
+        });
+        Some(Check::Packets {
+            on: on?,
+            viewer: viewer?,
+            filter: filter?,
+            count: count?,
+        })
+    }
+
+    fn readable(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let on = table.required("on", "\"user\"");
+        let on = on.and_then(|i| self.tap(i));
+        let text = table.required("text", "\"GET /\"");
+        let text = text.and_then(|i| {
+            let text = i.text()?;
+            // An empty text stands in every packet, one beyond a packet's size in none.
+            if !(1..=1_000).contains(&text.len()) {
+                let label = "expected 1 to 1000 bytes";
+                i.wrong("`text` does not fit", label, None);
+                return None;
+            }
+            Some(text.to_owned())
+        });
+        let readable = table.or("is", true, Item::boolean);
+        Some(Check::Readable {
+            on: on?,
+            text: text?,
+            readable: readable?,
+        })
+    }
+
+    fn never_sees(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let node = self.node(table.required("node", "\"web-a\""));
+        let address = table.required("address", "\"203.192.1.50\"");
+        let address = address.and_then(Item::ip);
+        Some(Check::NeverSees {
+            node: node?,
+            address: address?,
+        })
+    }
+
+    fn target(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let node = self.node(table.required("node", "\"ec2-a\""));
+        let address = table.or("address", None, |i| {
+            i.parsed("an address with its port", "\"10.0.2.21:32768\"")
+                .map(Some)
+        });
+        Some(Check::Target {
+            node: node?,
+            address: address?,
+        })
+    }
+
+    fn node(&self, item: Option<Item<'_>>) -> Option<Name> {
+        let index = self.network.node_of(item?)?;
+        Some(self.network.nodes[index].name.clone())
+    }
+
+    /// `user -> alb:443`.
+    fn connection(&self, item: Item<'_>) -> Option<Connection> {
+        let text = item.text()?;
+        let parts = text.split_once("->").and_then(|(from, to)| {
+            let (to, port) = to.trim().rsplit_once(':')?;
+            Some((from.trim(), to.trim(), port.trim().parse::<u16>().ok()?))
+        });
+        let Some((from, to, port @ 1..)) = parts else {
+            let label = "expected two nodes and a port such as \"user -> alb:443\"";
+            item.wrong(format!("`{text}` is not a connection"), label, None);
+            return None;
+        };
+        let from = self.network.node(&item, from);
+        let to = self.network.node(&item, to);
+        Some(Connection {
+            from: self.network.nodes[from?].name.clone(),
+            to: self.network.nodes[to?].name.clone(),
+            port,
+        })
+    }
+
+    /// A link or a tap, by name.
+    fn tap(&self, item: Item<'_>) -> Option<Name> {
+        let word = item.text()?;
+        let topology = self.topology?;
+        let links = topology.links.iter().map(|l| &l.name);
+        let names = links.chain(topology.nics.iter().map(|n| &n.name));
+        let found = names.clone().find(|n| n.as_str() == word);
+        if found.is_none() {
+            let mut names: Vec<&str> = names.map(Name::as_str).collect();
+            names.sort_unstable();
+            names.dedup();
+            item.unknown("link or tap", names);
+        }
+        found.cloned()
+    }
+}
+
+fn timing(table: &mut Fields<'_>) -> Option<Check> {
+    let which = table.exactly_one(&["milestone", "from"])?;
+    let first = milestone(which);
+    if which.key == "milestone" {
+        let at = table.required("at", "\"20 ms\"").and_then(Item::duration);
+        return Some(Check::At {
+            milestone: first?,
+            at: at?,
+        });
+    }
+    let to = table.required("to", "\"tls-established\"");
+    let to = to.and_then(milestone);
+    let takes = table.required("takes", "\"22 ms\"");
+    let takes = takes.and_then(Item::duration);
+    Some(Check::Phase {
+        from: first?,
+        to: to?,
+        takes: takes?,
+    })
+}
+
+fn milestone(item: Item<'_>) -> Option<Milestone> {
+    item.one_of("milestone", &Milestone::WORDS)
+}
+
+fn message(item: Item<'_>) -> Option<String> {
+    let word = item.text()?;
+    if ["ChangeCipherSpec", "NewSessionTicket"].contains(&word) {
+        item.wrong(
+            format!("`{word}` is not compared"),
+            "expected a message of the handshake itself",
+            "ChangeCipherSpec is no handshake message, and tickets may come at any time".to_owned(),
+        );
+        return None;
+    }
+    if !MESSAGES.contains(&word) {
+        item.wrong(
+            format!("unknown handshake message `{word}`"),
+            "no handshake message has this name",
+            advice(word, MESSAGES),
+        );
+        return None;
+    }
+    Some(word.to_owned())
+}
+
+fn filter_text(item: Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    let Err(mistake) = check_filter(text) else {
+        return Some(text.to_owned());
+    };
+    let label = "expected a display filter such as \"http.request\"";
+    item.mistakes.add(
+        inside(&item, text, mistake.range),
+        mistake.message,
+        label.to_owned(),
+        mistake.help,
+    );
+    None
+}
+
+/// The place of a part of a text value: exact when the text is written without escapes on one line, else the whole.
+fn inside(item: &Item<'_>, text: &str, part: std::ops::Range<usize>) -> Span {
+    let span = item.value.span;
+    let quoted_plainly = span.end.saturating_sub(span.start) == text.len() + 2;
+    if !quoted_plainly || part.end > text.len() {
+        return span;
+    }
+    let start = span.start + 1;
+    Span {
+        start: start + part.start,
+        end: start + part.end,
+        ..span
+    }
+}

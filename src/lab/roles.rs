@@ -1,0 +1,371 @@
+//! What the programs on the nodes are told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::decode::{Fields, Item, all};
+use super::error::advice;
+use super::network::{Network, Shape};
+use super::pki::{Pki, is_host_name};
+use crate::role::config::{
+    Alb, App, Browser, Listener, Reply, Resolver, Role, Target, TargetGroup,
+};
+use crate::tls::config::{ClientTakes, ClientTls, ServerTakes, ServerTls, Version};
+
+const VERSIONS: [(&str, Version); 2] = [("1.2", Version::Tls12), ("1.3", Version::Tls13)];
+
+/// Reads the programs of all nodes, and the table `target-group`.
+pub(super) fn read<'a>(
+    root: &mut Fields<'a>,
+    network: &Network<'a>,
+    pki: &Pki<'a>,
+) -> Vec<(usize, Role)> {
+    let groups = root.optional("target-group").and_then(Item::fields);
+    let groups: Vec<Item<'a>> = groups.map(|t| t.entries().collect()).unwrap_or_default();
+    let reader = Reader {
+        network,
+        pki,
+        group_names: groups.iter().map(|g| g.key).collect(),
+        groups: groups
+            .iter()
+            .filter_map(|g| target_group(*g, network))
+            .collect(),
+    };
+    let mut roles = Vec::new();
+    for (index, node) in network.nodes.iter().enumerate() {
+        let programs = node.programs;
+        let mut ports = BTreeSet::new();
+        let of_node = [
+            programs.browser.and_then(|i| reader.browser(i)),
+            programs.resolver.and_then(resolver),
+            programs.alb.and_then(|i| reader.alb(i, &mut ports)),
+            programs.app.and_then(|i| app(i, &mut ports)),
+        ];
+        roles.extend(of_node.into_iter().flatten().map(|role| (index, role)));
+    }
+    roles
+}
+
+/// TLS versions, as in `["1.2", "1.3"]`: one at least, each once, lowest first.
+fn versions(item: Item<'_>) -> Option<Vec<Version>> {
+    let list = item.some(version)?;
+    let set: BTreeSet<Version> = list.into_iter().collect();
+    Some(set.into_iter().collect())
+}
+
+/// One TLS version.
+pub(super) fn version(item: Item<'_>) -> Option<Version> {
+    item.one_of("TLS version", &VERSIONS)
+}
+
+fn both_versions() -> Vec<Version> {
+    vec![Version::Tls12, Version::Tls13]
+}
+
+/// Protocols for ALPN (RFC 7301 §6). A client may offer HTTP/2; no server here accepts it.
+fn alpn(item: Item<'_>, server: bool) -> Option<Vec<String>> {
+    item.each(|item| {
+        let known: &[(&str, &str)] = if server {
+            &[("http/1.1", "http/1.1")]
+        } else {
+            &[("http/1.1", "http/1.1"), ("h2", "h2")]
+        };
+        item.one_of("protocol", known).map(str::to_owned)
+    })
+}
+
+fn http_1_1() -> Vec<String> {
+    vec!["http/1.1".to_owned()]
+}
+
+struct Reader<'n, 'a> {
+    network: &'n Network<'a>,
+    pki: &'n Pki<'a>,
+    group_names: Vec<&'a str>,
+    /// Those without a mistake.
+    groups: Vec<TargetGroup>,
+}
+
+impl Reader<'_, '_> {
+    fn browser(&self, item: Item<'_>) -> Option<Role> {
+        let mut table = item.fields()?;
+        let resolver = table.or("resolver", None, |i| self.resolver_address(i).map(Some));
+        let trust = table.or("trust", Vec::new(), |i| {
+            i.each(|a| self.pki.authority_of(a))
+        });
+        let versions = table.or("tls", both_versions(), versions);
+        let alpn = table.or("alpn", http_1_1(), |i| alpn(i, false));
+        let user_agent = table.or("user-agent", "Mozilla/5.0".to_owned(), Item::header_value);
+        let takes = table.or("takes", ClientTakes::default(), client_takes);
+        table.finish();
+        Some(Role::Browser(Browser {
+            resolver: resolver?,
+            tls: ClientTls {
+                versions: versions?,
+                alpn: alpn?,
+                trust: trust?,
+                takes: takes?,
+            },
+            user_agent: user_agent?,
+        }))
+    }
+
+    /// A node that runs a resolver, or an IP address.
+    fn resolver_address(&self, item: Item<'_>) -> Option<IpAddr> {
+        let word = item.text()?;
+        if let Ok(address) = word.parse() {
+            return Some(address);
+        }
+        let node = self.network.node(&item, word)?;
+        if self.network.nodes[node].programs.resolver.is_none() {
+            let message = format!("`{word}` runs no resolver");
+            item.wrong(message, "expected a node with `resolver = { … }`", None);
+            return None;
+        }
+        self.network.only_address(&item, node)
+    }
+
+    fn alb(&self, item: Item<'_>, ports: &mut BTreeSet<u16>) -> Option<Role> {
+        let mut table = item.fields()?;
+        let name = table.required("name", "\"fl-production-alb\"");
+        let name = name.and_then(|i| i.prose(32));
+        let takes = table.or("takes", AlbTakes::default(), alb_takes);
+        let server = takes
+            .as_ref()
+            .map_or_else(ServerTakes::default, |t| t.server);
+        let listeners = table.required("listener", "[{ port = 443, … }]");
+        let listeners = listeners.and_then(|i| i.some(|l| self.listener(l, server, ports)));
+        table.finish();
+        let (takes, listeners) = (takes?, listeners?);
+        let wanted = |g: &&TargetGroup| listeners.iter().any(|l| l.forward == g.name);
+        Some(Role::Alb(Alb {
+            name: name?,
+            target_groups: self.groups.iter().filter(wanted).cloned().collect(),
+            listeners,
+            takes_in: takes.inward,
+            takes_out: takes.outward,
+        }))
+    }
+
+    fn listener(
+        &self,
+        item: Item<'_>,
+        takes: ServerTakes,
+        ports: &mut BTreeSet<u16>,
+    ) -> Option<Listener> {
+        let mut table = item.fields()?;
+        let port = table.required("port", "443");
+        let port = port.and_then(|i| own_port(i, ports));
+        let certificate = table.optional("certificate");
+        let tls = table.optional("tls");
+        let protocols = table.optional("alpn");
+        let forward = table.required("forward", "\"web\"");
+        let forward = forward.and_then(|i| self.group_of(i));
+        table.finish();
+        let tls = match certificate {
+            Some(certificate) => {
+                let certificate = self.pki.certificate_of(certificate);
+                let versions = tls.map_or_else(|| Some(both_versions()), versions);
+                let alpn = protocols.map_or_else(|| Some(http_1_1()), |i| alpn(i, true));
+                Some(ServerTls {
+                    certificate: certificate?,
+                    versions: versions?,
+                    alpn: alpn?,
+                    takes,
+                })
+            }
+            None => {
+                for extra in [tls, protocols].into_iter().flatten() {
+                    let message = format!("a listener without certificate has no `{}`", extra.key);
+                    let label = "expected a `certificate` beside it: this is an HTTP listener";
+                    extra.wrong_key(message, label, None);
+                }
+                None
+            }
+        };
+        Some(Listener {
+            port: port?,
+            tls,
+            forward: forward?,
+        })
+    }
+
+    fn group_of(&self, item: Item<'_>) -> Option<String> {
+        let word = item.text()?;
+        if !self.group_names.contains(&word) {
+            item.wrong(
+                format!("unknown target group `{word}`"),
+                "no target group has this name",
+                advice(word, self.group_names.iter().copied()),
+            );
+            return None;
+        }
+        Some(word.to_owned())
+    }
+}
+
+fn client_takes(item: Item<'_>) -> Option<ClientTakes> {
+    let mut table = item.fields()?;
+    let wait = table.or("client-wait", Duration::ZERO, Item::duration);
+    let finish = table.or("client-finish", Duration::ZERO, Item::duration);
+    table.finish();
+    Some(ClientTakes {
+        wait: wait?,
+        finish: finish?,
+    })
+}
+
+#[derive(Default)]
+struct AlbTakes {
+    server: ServerTakes,
+    inward: Duration,
+    outward: Duration,
+}
+
+fn alb_takes(item: Item<'_>) -> Option<AlbTakes> {
+    let mut table = item.fields()?;
+    let hello = table.or("server-hello", Duration::ZERO, Item::duration);
+    let finish = table.or("server-finish", Duration::ZERO, Item::duration);
+    let inward = table.or("in", Duration::ZERO, Item::duration);
+    let outward = table.or("out", Duration::ZERO, Item::duration);
+    table.finish();
+    Some(AlbTakes {
+        server: ServerTakes {
+            hello: hello?,
+            finish: finish?,
+        },
+        inward: inward?,
+        outward: outward?,
+    })
+}
+
+fn resolver(item: Item<'_>) -> Option<Role> {
+    let mut table = item.fields()?;
+    let zone = table.required("zone", "{ \"your-app.com\" = \"198.51.100.10\" }");
+    let zone = zone.and_then(read_zone);
+    let ttl = table.or("ttl", Duration::from_secs(60), |item| {
+        let ttl = item.duration()?;
+        // RFC 2181 §8: 31 bits.
+        if ttl.subsec_nanos() != 0 || ttl.as_secs() > i32::MAX as u64 {
+            let label = "expected whole seconds, at most 68 years";
+            item.wrong("`ttl` is not a time to live", label, None);
+            return None;
+        }
+        Some(ttl)
+    });
+    let takes = table.or("takes", Duration::ZERO, Item::duration);
+    table.finish();
+    Some(Role::Resolver(Resolver {
+        zone: zone?,
+        ttl: ttl?,
+        takes: takes?,
+    }))
+}
+
+fn read_zone(item: Item<'_>) -> Option<BTreeMap<String, Vec<IpAddr>>> {
+    let records = all(item.fields()?.entries().map(|record| {
+        let key = zone_name(&record);
+        let addresses = match record.as_text() {
+            Some(_) => record.ip().map(|a| vec![a]),
+            None => record.each(Item::ip),
+        };
+        Some((key?, addresses?))
+    }))?;
+    Some(records.into_iter().collect())
+}
+
+/// The key as a host name.
+fn zone_name(record: &Item<'_>) -> Option<String> {
+    let key = record.key;
+    if !is_host_name(key) {
+        let label = "expected a host name such as \"your-app.com\", in quotes";
+        record.wrong_key(format!("`{key}` is not a host name"), label, None);
+        return None;
+    }
+    Some(key.to_ascii_lowercase())
+}
+
+fn target_group(item: Item<'_>, network: &Network<'_>) -> Option<TargetGroup> {
+    let name = item.key_name();
+    let mut table = item.fields()?;
+    let targets = table.required("targets", "[\"ec2-a:32768\"]");
+    let targets = targets.and_then(|i| i.each(|t| target(t, network)));
+    table.finish();
+    Some(TargetGroup {
+        name: name?.to_string(),
+        targets: targets?,
+    })
+}
+
+/// `ec2-a:32768`: a node with one address, and the port under which it is registered.
+fn target(item: Item<'_>, network: &Network<'_>) -> Option<Target> {
+    let text = item.text()?;
+    let parts = text.rsplit_once(':');
+    let parts = parts.and_then(|(node, port)| Some((node, port.parse::<u16>().ok()?)));
+    let Some((node, port @ 1..)) = parts else {
+        let label = "expected a node and a port such as \"ec2-a:32768\"";
+        item.wrong(format!("`{text}` is not a target"), label, None);
+        return None;
+    };
+    let index = network.node(&item, node)?;
+    if let Shape::Container { .. } = network.nodes[index].shape {
+        let message = format!("`{node}` is inside a docker host");
+        let label = "expected the docker host, and the port that it publishes";
+        item.wrong(message, label, None);
+        return None;
+    }
+    Some(Target {
+        node: network.nodes[index].name.clone(),
+        address: (network.only_address(&item, index)?, port).into(),
+    })
+}
+
+fn app(item: Item<'_>, ports: &mut BTreeSet<u16>) -> Option<Role> {
+    let mut table = item.fields()?;
+    let port = table.required("port", "8080");
+    let port = port.and_then(|i| own_port(i, ports));
+    let takes = table.or("takes", Duration::ZERO, Item::duration);
+    let routes = table.or("route", BTreeMap::new(), |item| {
+        let routes = all(item.fields()?.entries().map(route))?;
+        Some(routes.into_iter().collect())
+    });
+    table.finish();
+    Some(Role::App(App {
+        port: port?,
+        takes: takes?,
+        routes: routes?,
+    }))
+}
+
+fn route(item: Item<'_>) -> Option<(String, Reply)> {
+    let path = item.key;
+    let is_path = path.starts_with('/') && path.chars().all(|c| c.is_ascii_graphic() && c != '?');
+    if !is_path {
+        let label = "expected a path such as \"/health\"";
+        item.wrong_key(format!("`{path}` is not a path"), label, None);
+    }
+    let mut table = item.fields()?;
+    // 1xx answers are not final (RFC 9110 §15.2).
+    let status = table.or("status", 200, |i| i.integer(200..=599));
+    let content_type = table.or("type", "text/plain".to_owned(), Item::header_value);
+    let body = table.or("body", String::new(), |i| i.text().map(str::to_owned));
+    table.finish();
+    let reply = Reply {
+        status: u16::try_from(status?).ok()?,
+        content_type: content_type?,
+        body: body?,
+    };
+    is_path.then(|| (path.to_owned(), reply))
+}
+
+/// A TCP port that nothing else on the node listens on.
+fn own_port(item: Item<'_>, ports: &mut BTreeSet<u16>) -> Option<u16> {
+    let port = item.port()?;
+    if !ports.insert(port) {
+        let message = format!("port {port} is taken on this node");
+        item.wrong(message, "expected a port of its own", None);
+        return None;
+    }
+    Some(port)
+}

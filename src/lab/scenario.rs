@@ -1,0 +1,180 @@
+//! What is done and when, and the timeline that it is compared with.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::decode::{Fields, Item};
+use super::error::advice;
+use super::network::Network;
+use super::pki::is_host_name;
+use super::plan::{Action, Milestone, Step, Url};
+
+/// Reads the list `step`: at least one.
+pub(super) fn steps(root: &mut Fields<'_>, network: &Network<'_>) -> Vec<Step> {
+    let Some(item) = root.required(
+        "step",
+        "[{ at = \"0 ms\", user = { get = \"https://…\" } }]",
+    ) else {
+        return Vec::new();
+    };
+    item.some(|i| step(i, network)).unwrap_or_default()
+}
+
+/// Reads the table `timeline`.
+pub(super) fn timeline(root: &mut Fields<'_>) -> Vec<(Milestone, Duration)> {
+    let Some(table) = root.optional("timeline").and_then(Item::fields) else {
+        return Vec::new();
+    };
+    let mut rows: Vec<(Milestone, Duration)> = table
+        .entries()
+        .filter_map(|row| {
+            let found = Milestone::WORDS.iter().find(|(word, _)| *word == row.key);
+            if found.is_none() {
+                row.wrong_key(
+                    format!("unknown milestone `{}`", row.key),
+                    "no milestone has this name",
+                    advice(row.key, Milestone::WORDS.iter().map(|(word, _)| *word)),
+                );
+            }
+            let at = row.duration();
+            Some((found?.1, at?))
+        })
+        .collect();
+    rows.sort();
+    rows
+}
+
+fn step(item: Item<'_>, network: &Network<'_>) -> Option<Step> {
+    let mut table = item.fields()?;
+    let at = table.or("at", Duration::ZERO, Item::duration);
+    let mut actors = table.unread();
+    let actor = actors.next();
+    for extra in actors {
+        let message = format!("`{}` is one too many", extra.key);
+        extra.wrong_key(message, "expected one node a step", None);
+    }
+    let Some(actor) = actor else {
+        let label = "expected a node that does something";
+        let help = "for example `user = { get = \"https://your-app.com/\" }`".to_owned();
+        table.wrong("nobody acts in this step", label, help);
+        return None;
+    };
+    let node = network.nodes.iter().find(|n| n.name.as_str() == actor.key);
+    let Some(node) = node else {
+        actor.wrong_key(
+            format!("unknown node `{}`", actor.key),
+            "neither `at` nor a node",
+            advice(actor.key, network.node_names()),
+        );
+        return None;
+    };
+    let mut action = actor.fields()?;
+    let get = action.required("get", "\"https://your-app.com/\"");
+    let url = get.and_then(url);
+    action.finish();
+    let Some(browser) = node.programs.browser else {
+        let message = format!("`{}` has no browser", node.name);
+        let label = "expected a node with `browser = { … }`";
+        actor.wrong_key(message, label, None);
+        return None;
+    };
+    let url = url?;
+    let has_resolver = browser.fields()?.optional("resolver").is_some();
+    if let (Some(get), false, Err(_)) = (get, has_resolver, url.host.parse::<Ipv4Addr>()) {
+        let message = format!("`{}` cannot look up `{}`", node.name, url.host);
+        let label = "expected an address, or a `resolver` in the browser";
+        get.wrong(message, label, None);
+        return None;
+    }
+    Some(Step {
+        at: at?,
+        node: node.name.clone(),
+        action: Action::Get(url),
+    })
+}
+
+fn url(item: Item<'_>) -> Option<Url> {
+    let text = item.text()?;
+    match parse_url(text) {
+        Ok(url) => Some(url),
+        Err(label) => {
+            item.wrong(format!("`{}` is not a URL", item.key), label, None);
+            None
+        }
+    }
+}
+
+/// The http and https URIs of RFC 9110 §4.2, without user information, fragment and IPv6 literals.
+fn parse_url(text: &str) -> Result<Url, &'static str> {
+    let (https, rest) = if let Some(rest) = text.strip_prefix("https://") {
+        (true, rest)
+    } else if let Some(rest) = text.strip_prefix("http://") {
+        (false, rest)
+    } else {
+        return Err("expected `https://` or `http://` at the start");
+    };
+    if !text.chars().all(|c| c.is_ascii_graphic()) || text.contains(['#', '@', '\\', '"', '<', '>'])
+    {
+        return Err("expected a host, perhaps a port, a path and a query, percent-encoded");
+    }
+    if text.len() > 8_000 {
+        return Err("expected at most 8000 characters");
+    }
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at(end);
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, port.parse().unwrap_or(0)),
+        None => (authority, if https { 443 } else { 80 }),
+    };
+    if port == 0 {
+        return Err("expected a port of 1 to 65535 behind the `:`");
+    }
+    if !is_host_name(host) && host.parse::<Ipv4Addr>().is_err() {
+        return Err("expected a host name or an IPv4 address behind the `//`");
+    }
+    let target = if target.starts_with('/') {
+        target.to_owned()
+    } else {
+        format!("/{target}")
+    };
+    Ok(Url {
+        https,
+        host: host.to_ascii_lowercase(),
+        port,
+        target,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_taken_apart() {
+        let url = |text| parse_url(text).map(|u| (u.https, u.host, u.port, u.target));
+        let parts = |https, host: &str, port, target: &str| {
+            Ok((https, host.to_owned(), port, target.to_owned()))
+        };
+        assert_eq!(
+            url("https://Your-App.com/notification/health/check"),
+            parts(true, "your-app.com", 443, "/notification/health/check")
+        );
+        assert_eq!(url("http://a:8080?x=1"), parts(false, "a", 8080, "/?x=1"));
+        assert_eq!(
+            url("http://198.51.100.10"),
+            parts(false, "198.51.100.10", 80, "/")
+        );
+        for bad in [
+            "ftp://a",
+            "https://",
+            "https://a:0",
+            "https://a:x",
+            "https://u@a",
+            "https://a/#b",
+            "https://a/b c",
+            "https://[::1]/",
+        ] {
+            assert!(parse_url(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The labs and bases that are part of the program.
+
+/// A lab that is part of the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shipped {
+    /// Its path below `labs/`, without `.toml`.
+    pub name: &'static str,
+    /// The file.
+    pub source: &'static str,
+}
+
+macro_rules! embed {
+    ($($name:literal),* $(,)?) => {
+        [$(Shipped { name: $name, source: include_str!(concat!("../../labs/", $name, ".toml")) }),*]
+    };
+}
+
+pub(super) const LABS: [Shipped; 2] = embed!["https-through-alb", "timeline-as-written"];
+
+/// Named as in `base = "three-tier"`, with `base/` before.
+pub(super) const BASES: [Shipped; 1] = embed!["base/three-tier"];
+
+/// The base called `name`.
+pub(super) fn base(name: &str) -> Option<&'static str> {
+    let path = |b: &Shipped| b.name.strip_prefix("base/") == Some(name);
+    BASES.iter().find(|b| path(b)).map(|b| b.source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    fn walk(folder: &Path, below: &str, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{below}{}", entry.file_name().to_str().unwrap());
+            if entry.file_type().unwrap().is_dir() {
+                walk(&entry.path(), &format!("{name}/"), found);
+            } else if let Some(name) = name.strip_suffix(".toml") {
+                found.insert(name.to_owned());
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_in_labs_is_embedded() {
+        let mut found = BTreeSet::new();
+        walk(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("labs"),
+            "",
+            &mut found,
+        );
+        let embedded = LABS.iter().chain(&BASES).map(|s| s.name.to_owned());
+        assert_eq!(found, embedded.collect());
+        assert!(LABS.iter().all(|s| !s.name.starts_with("base/")));
+    }
+}

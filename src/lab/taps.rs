@@ -1,0 +1,51 @@
+//! Which NICs the main capture taps: each path once, where it is initiated, so that no packet appears twice.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crate::net::topology::Topology;
+use crate::role::config::Role;
+
+/// Every NIC of a node with a browser, and the NICs through which load balancers reach their targets, unless clients
+/// come in through them.
+pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)]) -> Vec<usize> {
+    let mut taps = BTreeSet::new();
+    let mut clients = Vec::new();
+    let mut published = Vec::new();
+    for (node, role) in roles {
+        match role {
+            Role::Browser(_) => {
+                let nics = &topology.nodes[*node].nics;
+                taps.extend(nics.iter().copied());
+                clients.extend(nics.iter().map(|nic| topology.nics[*nic].address));
+            }
+            Role::Resolver(resolver) => published.extend(resolver.zone.values().flatten()),
+            Role::Alb(_) | Role::App(_) => {}
+        }
+    }
+    for (node, role) in roles {
+        let Role::Alb(alb) = role else {
+            continue;
+        };
+        let nics = &topology.nodes[*node].nics;
+        let entered: BTreeSet<usize> = nics
+            .iter()
+            .copied()
+            .filter(|nic| published.contains(&topology.nics[*nic].address))
+            .chain(clients.iter().filter_map(|c| way_out(topology, *node, *c)))
+            .collect();
+        let targets = alb.target_groups.iter().flat_map(|g| &g.targets);
+        let ways = targets.filter_map(|t| way_out(topology, *node, t.address.ip()));
+        taps.extend(ways.filter(|nic| !entered.contains(nic)));
+    }
+    taps.into_iter().collect()
+}
+
+/// The NIC through which `node` sends to `destination`: the longest prefix wins.
+fn way_out(topology: &Topology, node: usize, destination: IpAddr) -> Option<usize> {
+    let routes = topology.nodes[node].routes.iter();
+    routes
+        .filter(|r| r.to.contains(destination))
+        .max_by_key(|r| r.to.prefix)
+        .map(|r| r.nic)
+}
