@@ -21,7 +21,7 @@ mod timing;
 mod tls;
 
 pub use milestones::milestones;
-pub(crate) use milestones::{fact, flow_of, role_of};
+pub(crate) use milestones::{fact, role_of};
 pub(crate) use tcp::retransmitted;
 
 /// What a finished run leaves to be judged and reported.

@@ -222,7 +222,7 @@ fn arrow(row: &Row<'_>, span: usize, rightwards: bool) -> String {
         (true, 0..8) => (inner - 1, "✕"),
         (true, _) => (inner - 3, "✕  "),
     };
-    let text = fit(row, room.saturating_sub(4));
+    let text = fit(row, room.saturating_sub(3));
     let text = if text.is_empty() {
         String::new()
     } else {
@@ -253,20 +253,37 @@ fn arrow(row: &Row<'_>, span: usize, rightwards: bool) -> String {
     }
 }
 
-/// The label in `room` columns: the title is cut in the middle, then the size goes.
+/// The label in `room` columns. What goes first is the size, when the title then stands whole; a list of messages
+/// keeps its first; anything else is cut in the middle.
 fn fit(row: &Row<'_>, room: usize) -> String {
     let (title, tail) = words(row);
-    let whole = width(&title) + width(&tail);
-    if whole <= room {
-        return title + &tail;
+    let fits = |text: String| (width(&text) <= room).then_some(text);
+    let short = title.replace("Certificate", "Cert");
+    let piece = row.label.piece.map(|(k, n)| format!(" {k}/{n}"));
+    let piece = piece.unwrap_or_default();
+    let whole = fits(format!("{title}{tail}"))
+        .or_else(|| fits(format!("{short}{tail}")))
+        .or_else(|| fits(format!("{title}{piece}")))
+        .or_else(|| fits(format!("{short}{piece}")));
+    if let Some(whole) = whole {
+        return whole;
+    }
+    if let Some((first, _)) = title.split_once(" + ") {
+        let first = format!("{first} + …");
+        if let Some(text) = fits(format!("{first}{tail}")).or_else(|| fits(first)) {
+            return text;
+        }
     }
     let left = room.saturating_sub(width(&tail));
-    if left >= 5 {
+    if left >= TITLE_MIN {
         squeeze(&title, left) + &tail
     } else {
-        squeeze(&title, room)
+        squeeze(&title, room.saturating_sub(width(&piece))) + &squeeze(&piece, room)
     }
 }
+
+/// A title cut shorter than this says less than its size does.
+const TITLE_MIN: usize = 16;
 
 fn words(row: &Row<'_>) -> (String, String) {
     let again = if row.again { "↻ " } else { "" };
@@ -297,7 +314,7 @@ fn place(rows: &Rows<'_>, room: usize) -> Vec<usize> {
     for row in &rows.rows {
         let (a, b) = (row.ends.0.min(row.ends.1), row.ends.0.max(row.ends.1));
         let (title, tail) = words(row);
-        // Two line ends and two spaces, the receiver's line, and the cross of a lost one.
+        // Two pieces of line and two spaces, the receiver's own line, and the cross of a lost one.
         let lost = if row.lost.is_some() { 3 } else { 0 };
         let wanted = width(&title) + width(&tail) + 5 + lost;
         let span: usize = gaps[a..b].iter().sum();

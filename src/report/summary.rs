@@ -305,6 +305,11 @@ fn name(message: &Message, lonely: bool) -> Option<String> {
     }
 }
 
+/// A message's name, also of those that only accompany others.
+pub(super) fn full_name(message: &Message) -> String {
+    name(message, true).map_or_else(|| "message".into(), |n| printable(&n))
+}
+
 fn secrecy(frame: &Frame) -> Secrecy {
     let (mut clear, mut cipher) = (false, false);
     for message in &frame.messages {

@@ -66,9 +66,9 @@ pub(super) fn render(record: &Record<'_>, columns: usize, paint: Paint) -> Vec<S
         return vec![];
     };
     let with_text = phases.iter().any(|p| p.text.is_some());
-    let figures = if with_text { 24 } else { 12 };
+    let figures = if with_text { 26 } else { 13 };
     let longest = phases.iter().map(|p| width(&p.name)).max().unwrap_or(0);
-    let names = longest.max(10).min(30);
+    let names = longest.clamp(10, 30);
     let room = columns.clamp(WIDTH_MIN, 120) - 2 - names - 2 - figures;
     let text_end = phases.iter().filter_map(|p| p.text).map(|(_, end)| end);
     let measured_end = phases.iter().map(|p| p.to.1 - origin);
@@ -79,10 +79,10 @@ pub(super) fn render(record: &Record<'_>, columns: usize, paint: Paint) -> Vec<S
     for phase in &phases {
         let measured = (phase.from.1 - origin, phase.to.1 - origin);
         let bar = scale.bar(measured, phase.text, paint);
-        let took = pad_left(&millis(phase.to.1 - phase.from.1), 12);
+        let took = pad_left(&millis(phase.to.1 - phase.from.1), 13);
         let text = match phase.text {
-            Some((from, to)) => pad_left(&millis(to.saturating_sub(from)), 12),
-            None if with_text => pad_left("–", 12),
+            Some((from, to)) => pad_left(&millis(to.saturating_sub(from)), 13),
+            None if with_text => pad_left("–", 13),
             None => String::new(),
         };
         let name = pad(&squeeze(&phase.name, names), names);
@@ -103,11 +103,10 @@ fn head(names: usize, scale: &Scale, with_text: bool, paint: Paint) -> String {
     let mut axis = pad("0", scale.room / 2) + &half;
     axis = pad(&axis, scale.room - width(&full)) + &full;
     let figures = if with_text {
-        " measured ms text says ms"
+        "  measured ms text says ms"
     } else {
-        " measured ms"
+        "  measured ms"
     };
-    let figures = pad_left(figures.trim_start(), if with_text { 24 } else { 12 });
     let line = format!("  {}  {axis}{figures}", pad("phase", names));
     paint.dip(Tone::Strong, &line)
 }
@@ -270,7 +269,7 @@ mod tests {
     fn bars_beside_the_texts_timeline() {
         let run = fixture::main_lab();
         let lines = render(&run.record(), 80, Paint::Plain);
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        assert_eq!(format!("\n{}\n", lines.join("\n")), BARS);
     }
 
     #[test]
@@ -281,4 +280,20 @@ mod tests {
         assert!(!lines.iter().any(|l| l.contains('░') || l.contains("text")));
         assert!(lines.iter().all(|l| width(l) <= 80));
     }
+
+    const BARS: &str = "
+  phase                         0          70.0  140.0  measured ms text says ms
+  DNS look-up                   ███                            20.0         20.0
+  TCP handshake user-alb           ███                         20.0         20.0
+  TLS handshake                       ███░░░░░░                22.0         60.0
+  Request to alb                         ██    ░               10.0          5.0
+  alb chooses a target                     █    ░               0.5          5.0
+  TCP handshake alb-ec2-a                  █     ░              2.0         10.0
+  Plain request to application             █      ░             1.0          5.0
+  Application works                        █       ░            5.0          5.0
+  Plain response to alb                     █                   1.0            –
+  alb passes the response on                █       ░           0.5          5.0
+  Response to user                          ██       ░         10.0          5.0
+  █ measured in this run   ░ the text's timeline   – part of the line above it
+";
 }
