@@ -18,7 +18,7 @@ pub(super) struct Found<'a> {
 
 impl Found<'_> {
     /// Whether the initiator sent `frame`.
-    pub(super) fn from_client(&self, frame: &Frame) -> bool {
+    pub(super) fn is_clients(&self, frame: &Frame) -> bool {
         frame.source == self.client
     }
 }

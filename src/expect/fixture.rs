@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use etherparse::PacketBuilder;
 
@@ -13,12 +12,13 @@ use crate::dissect::message::{Frame, HttpHead, Message, TcpNote, TcpPart, TlsKin
 use crate::event::{
     CertificateFacts, Direction, DropCause, Event, Fact, Flow, PacketId, TapId, What,
 };
-use crate::lab::plan::{Check, Connection, Count, Expectation, Milestone, Plan, Viewer};
+use crate::lab::plan::{Connection, Plan};
 use crate::name::Name;
-use crate::net::topology::{Cidr, Link, Nic, Node, NodeKind, PortMapping, Subnet, Topology};
-use crate::role::config::{Alb, App, Browser, Resolver, Role};
 use crate::time::{Instant, UnixSeconds};
-use crate::tls::config::{ClientTakes, ClientTls, PkiSpec, Version};
+
+mod plan;
+
+use plan::plan;
 
 /// A finished run, owned.
 #[derive(Clone)]
@@ -85,10 +85,10 @@ pub(crate) fn connection(from: &str, to: &str, port: u16) -> Connection {
     }
 }
 
-pub(crate) const CLIENT: &str = "203.192.1.50:50000";
-pub(crate) const FRONT: &str = "198.51.100.10:443";
-pub(crate) const BACK: &str = "10.0.1.10:50000";
-pub(crate) const TARGET: &str = "10.0.2.21:32768";
+const CLIENT: &str = "203.192.1.50:50000";
+const FRONT: &str = "198.51.100.10:443";
+const BACK: &str = "10.0.1.10:50000";
+const TARGET: &str = "10.0.2.21:32768";
 const ASKER: &str = "203.192.1.50:40000";
 const DNS: &str = "198.51.100.53:53";
 const CONTAINER: &str = "172.17.0.2:8080";
@@ -149,10 +149,7 @@ fn number(frames: &mut [Frame]) {
 
 fn without_secrets(frame: &Frame) -> Frame {
     let mut seen = frame.clone();
-    let encrypted = seen.messages.iter().any(|m| match m {
-        Message::HttpRequest(h) | Message::HttpResponse(h) => h.inside_tls,
-        _ => false,
-    });
+    let encrypted = seen.messages.iter().any(is_inside_tls);
     if encrypted {
         seen.fields.0.retain(|f| f.name != "http");
     }
@@ -163,12 +160,19 @@ fn without_secrets(frame: &Frame) -> Frame {
             t.kind = TlsKind::Opaque;
         }
     }
-    seen.messages.retain(|m| match m {
-        Message::HttpRequest(h) | Message::HttpResponse(h) => !h.inside_tls,
-        Message::HttpBodyEnd { inside_tls, .. } => !inside_tls,
-        _ => true,
-    });
+    seen.messages.retain(|m| !is_inside_tls(m));
     seen
+}
+
+fn is_inside_tls(m: &Message) -> bool {
+    match m {
+        Message::HttpRequest(h) | Message::HttpResponse(h) => h.inside_tls,
+        Message::HttpBodyEnd { inside_tls, .. } => *inside_tls,
+        Message::DnsQuery { .. }
+        | Message::DnsAnswer { .. }
+        | Message::Tls(_)
+        | Message::Icmp { .. } => false,
+    }
 }
 
 /// One packet: when it is sent and received (ms), between whom, its part, its data, what it completes.
@@ -194,10 +198,7 @@ impl Shot {
         if http {
             fields.push("http", Value::Present);
         }
-        let clear = !self.messages.iter().any(|m| match m {
-            Message::Tls(t) => t.encrypted,
-            _ => false,
-        });
+        let clear = !self.messages.iter().any(is_inside_tls);
         let asks = |m: &Message| matches!(m, Message::HttpRequest(_));
         let text: &[u8] = if clear && self.messages.iter().any(asks) {
             PATH.as_bytes()
@@ -570,248 +571,6 @@ fn certificate(subject: &str) -> CertificateFacts {
         not_after: UnixSeconds::from_ymd(2025, 12, 30),
         key: "P-256".into(),
         bytes: 540,
-    }
-}
-
-fn plan() -> Plan {
-    let topology = topology();
-    let node = |n: &str| topology.node(n).unwrap();
-    let client = ClientTls {
-        versions: vec![Version::Tls13, Version::Tls12],
-        alpn: vec!["http/1.1".into()],
-        trust: vec!["lab-root".into()],
-        takes: ClientTakes::default(),
-    };
-    let browser = Role::Browser(Browser {
-        resolver: Some("198.51.100.53".parse().unwrap()),
-        tls: client,
-        user_agent: "tunlab".into(),
-    });
-    let alb = Role::Alb(Alb {
-        name: "fl-production-alb".into(),
-        listeners: vec![],
-        target_groups: vec![],
-        takes_in: Duration::from_micros(500),
-        takes_out: Duration::from_micros(500),
-    });
-    let app = Role::App(App {
-        port: 8080,
-        takes: Duration::from_millis(5),
-        routes: BTreeMap::new(),
-    });
-    let resolver = Role::Resolver(Resolver {
-        zone: BTreeMap::new(),
-        ttl: Duration::from_secs(60),
-        takes: Duration::from_millis(2),
-    });
-    Plan {
-        name: "https-through-alb".into(),
-        title: "One HTTPS request through a load balancer to a container".into(),
-        text: None,
-        look_for: vec![],
-        notes: vec![],
-        clock: UnixSeconds::from_ymd(2025, 11, 5),
-        limit: Duration::from_secs(60),
-        main_taps: vec![0, 2],
-        pki: PkiSpec::default(),
-        roles: vec![
-            (node("user"), browser),
-            (node("alb"), alb),
-            (node("app-a"), app),
-            (node("resolver"), resolver),
-        ],
-        steps: vec![],
-        timeline: timeline(),
-        expectations: expectations(),
-        topology,
-    }
-}
-
-fn timeline() -> Vec<(Milestone, Duration)> {
-    let rows = [
-        (Milestone::DnsQuery, 0),
-        (Milestone::TcpSyn, 20),
-        (Milestone::ClientHello, 40),
-        (Milestone::TlsEstablished, 100),
-        (Milestone::RequestAtAlb, 105),
-        (Milestone::TargetSyn, 110),
-        (Milestone::RequestToTarget, 120),
-        (Milestone::RequestAtApp, 125),
-        (Milestone::ResponseAtAlb, 130),
-        (Milestone::ResponseFromAlb, 135),
-        (Milestone::ResponseAtUser, 140),
-    ];
-    rows.map(|(m, ms)| (m, Duration::from_millis(ms))).into()
-}
-
-/// One of each kind, and all of them hold.
-fn expectations() -> Vec<Expectation> {
-    let front = || connection("user", "alb", 443);
-    let ms = Duration::from_millis;
-    let handshake = "ClientHello ServerHello EncryptedExtensions Certificate CertificateVerify Finished Finished";
-    let all = [
-        (
-            "the handshake takes one round trip",
-            Check::Handshake {
-                connection: front(),
-                round_trip: Some(ms(20)),
-            },
-        ),
-        (
-            "both sides close the second connection",
-            Check::OrderlyClose {
-                connection: connection("alb", "ec2-a", 32768),
-            },
-        ),
-        (
-            "TLS 1.3 is agreed on",
-            Check::TlsVersion {
-                connection: front(),
-                version: Version::Tls13,
-            },
-        ),
-        (
-            "the handshake of RFC 8446",
-            Check::TlsMessages {
-                connection: front(),
-                messages: handshake.split(' ').map(String::from).collect(),
-            },
-        ),
-        (
-            "the certificate is accepted",
-            Check::CertificateAccepted {
-                node: name("user"),
-                server_name: "your-app.com".into(),
-            },
-        ),
-        (
-            "X-Forwarded-For carries the real client address",
-            Check::HeaderAtApp {
-                node: Some(name("app-a")),
-                header: "X-Forwarded-For".into(),
-                value: Some("203.192.1.50".into()),
-            },
-        ),
-        (
-            "the user gets HTTP 200",
-            Check::Status {
-                node: name("user"),
-                status: 200,
-            },
-        ),
-        (
-            "TLS is established after 62 ms",
-            Check::At {
-                milestone: Milestone::TlsEstablished,
-                at: ms(62),
-            },
-        ),
-        (
-            "the application works for 5 ms",
-            Check::Phase {
-                from: Milestone::RequestAtApp,
-                to: Milestone::ResponseFromApp,
-                takes: ms(5),
-            },
-        ),
-        (
-            "no http for an observer",
-            Check::Packets {
-                on: Some(name("edge")),
-                viewer: Viewer::Observer,
-                filter: "http".into(),
-                count: Count::Exactly(0),
-            },
-        ),
-        (
-            "the path is readable inside the VPC",
-            Check::Readable {
-                on: name("vpc"),
-                text: PATH.into(),
-                readable: true,
-            },
-        ),
-        (
-            "the target never sees a packet of the user",
-            Check::NeverSees {
-                node: name("ec2-a"),
-                address: "203.192.1.50".parse().unwrap(),
-            },
-        ),
-        (
-            "the load balancer forwards to ec2-a",
-            Check::Target {
-                node: name("ec2-a"),
-                address: Some(TARGET.parse().unwrap()),
-            },
-        ),
-        ("clean", Check::Clean),
-    ];
-    let all = all.map(|(that, check)| Expectation {
-        that: that.into(),
-        check,
-    });
-    all.into()
-}
-
-fn topology() -> Topology {
-    // NIC, node, address. The routers between user, resolver and load balancer are left out: a cable to each.
-    let nics = [
-        ("user0", "user", "203.192.1.50"),
-        ("alb-edge", "alb", "198.51.100.10"),
-        ("alb-vpc", "alb", "10.0.1.10"),
-        ("ec2-a0", "ec2-a", "10.0.2.21"),
-        ("resolver0", "resolver", "198.51.100.53"),
-        ("ec2-a-bridge", "ec2-a", "172.17.0.1"),
-        ("app-a0", "app-a", "172.17.0.2"),
-    ];
-    let mut nodes: Vec<Node> = Vec::new();
-    for (_, node, _) in nics {
-        if nodes.iter().any(|n| n.name.as_str() == node) {
-            continue;
-        }
-        let publish = vec![PortMapping {
-            port: 32768,
-            container: CONTAINER.parse().unwrap(),
-        }];
-        nodes.push(Node {
-            name: name(node),
-            kind: if node == "ec2-a" {
-                NodeKind::DockerHost { publish }
-            } else {
-                NodeKind::Host
-            },
-            nics: vec![],
-            routes: vec![],
-        });
-    }
-    let nics: Vec<Nic> = nics
-        .iter()
-        .map(|(nic, node, address)| Nic {
-            name: name(nic),
-            node: nodes.iter().position(|n| n.name.as_str() == *node).unwrap(),
-            subnet: 0,
-            address: address.parse().unwrap(),
-        })
-        .collect();
-    for (index, nic) in nics.iter().enumerate() {
-        nodes[nic.node].nics.push(index);
-    }
-    let links = [("edge", [0, 1]), ("vpc", [2, 3]), ("bridge", [5, 6])];
-    let links = links.map(|(link, ends)| Link {
-        name: name(link),
-        ends,
-        mtu: 1500,
-        impairments: [vec![], vec![]],
-    });
-    Topology {
-        subnets: vec![Subnet {
-            name: name("all"),
-            cidr: Cidr::everything("0.0.0.0".parse().unwrap()),
-        }],
-        nodes,
-        nics,
-        links: links.into(),
     }
 }
 

@@ -28,11 +28,11 @@ pub(super) fn header_at_app(
         if !is_app(record, event) || !node.is_none_or(|n| serves(record, n, event)) {
             continue;
         }
-        let requests = record
+        let mut requests = record
             .frames
             .iter()
             .filter(|f| f.source == flow.remote && f.at <= event.at && has_request(f));
-        let evidence = match requests.last() {
+        let evidence = match requests.next_back() {
             Some(frame) => vec![record.cite(frame)],
             None => vec![Evidence::Event(index)],
         };
@@ -64,9 +64,11 @@ pub(super) fn status(record: &Record<'_>, node: &Name, wanted: u16) -> Ruling {
         .iter()
         .enumerate()
         .filter(|(_, e)| e.node == *node);
-    let got = at_node.find_map(|(i, e)| match fact(e)? {
-        Fact::ResponseReceived { flow, status, .. } => Some((i, e.at, *flow, *status)),
-        _ => None,
+    let got = at_node.find_map(|(i, e)| {
+        let Fact::ResponseReceived { flow, status, .. } = fact(e)? else {
+            return None;
+        };
+        Some((i, e.at, *flow, *status))
     });
     let expected = format!("HTTP {wanted}");
     let Some((index, at, flow, status)) = got else {
@@ -126,15 +128,28 @@ pub(super) fn target(record: &Record<'_>, node: &Name, address: Option<SocketAdd
 /// The last failure that `node` told, for a response that never came.
 fn why_no_response(record: &Record<'_>, node: &Name) -> String {
     let at_node = record.events.iter().filter(|e| e.node == *node);
-    let errors = at_node.filter_map(|e| match fact(e)? {
+    let mut errors = at_node.filter_map(|e| match fact(e)? {
         Fact::LookupFailed { error, .. }
         | Fact::ConnectFailed { error, .. }
         | Fact::TlsFailed { error, .. }
         | Fact::CertificateRefused { error, .. }
         | Fact::StepFailed { error } => Some(error),
-        _ => None,
+        Fact::LookupSent { .. }
+        | Fact::LookupAnswered { .. }
+        | Fact::Connecting(_)
+        | Fact::Connected(_)
+        | Fact::Accepted(_)
+        | Fact::TlsStarted { .. }
+        | Fact::TlsEstablished { .. }
+        | Fact::CertificateAccepted { .. }
+        | Fact::RequestSent { .. }
+        | Fact::RequestReceived { .. }
+        | Fact::TargetChosen { .. }
+        | Fact::ResponseSent { .. }
+        | Fact::ResponseReceived { .. }
+        | Fact::Closed(_) => None,
     });
-    match errors.last() {
+    match errors.next_back() {
         Some(error) => format!("no response: {error}"),
         None => "no response".into(),
     }

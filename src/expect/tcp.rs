@@ -73,7 +73,7 @@ pub(super) fn orderly_close(record: &Record<'_>, connection: &Connection) -> Rul
         }
     }
     for (side, ours) in [("initiator", true), ("other side", false)] {
-        if !fins.iter().any(|f| found.from_client(f) == ours) {
+        if !fins.iter().any(|f| found.is_clients(f) == ours) {
             wrong.push(format!("no FIN from the {side}"));
         }
     }

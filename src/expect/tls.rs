@@ -15,9 +15,12 @@ pub(super) fn version(record: &Record<'_>, connection: &Connection, wanted: Vers
     let Some(found) = find(record, connection) else {
         return missing(connection, expected);
     };
-    let hello = kinds(&found).into_iter().rev().find_map(|(f, k)| match k {
-        TlsKind::ServerHello { version, .. } => Some((f, version)),
-        _ => None,
+    // The last one: a HelloRetryRequest looks like a ServerHello too.
+    let hello = kinds(&found).into_iter().rev().find_map(|(f, k)| {
+        let TlsKind::ServerHello { version, .. } = k else {
+            return None;
+        };
+        Some((f, version))
     });
     match hello {
         Some((frame, version)) if version == expected => {
@@ -87,21 +90,30 @@ pub(super) fn certificate_accepted(record: &Record<'_>, node: &Name, server_name
         .iter()
         .enumerate()
         .filter(|(_, e)| e.node == *node);
-    let verdict = at_node.find_map(|(i, e)| match fact(e)? {
-        Fact::CertificateAccepted {
+    let verdict = at_node.find_map(|(i, e)| {
+        let fact = fact(e)?;
+        if let Fact::CertificateAccepted {
             flow,
             server_name: name,
             chain,
             anchor,
             ..
-        } if name == server_name => Some((i, *flow, Ok((chain, anchor)))),
-        Fact::CertificateRefused {
+        } = fact
+            && name == server_name
+        {
+            return Some((i, *flow, Ok((chain, anchor))));
+        }
+        if let Fact::CertificateRefused {
             flow,
             server_name: name,
             error,
             ..
-        } if name == server_name => Some((i, *flow, Err(error))),
-        _ => None,
+        } = fact
+            && name == server_name
+        {
+            return Some((i, *flow, Err(error)));
+        }
+        None
     });
     let Some((index, flow, verdict)) = verdict else {
         let found = "no certificate judged under that name";

@@ -232,9 +232,11 @@ pub struct Totals {
 }
 
 fn packet(record: &Record<'_>, frame: &Frame, label: &Label, comments: Vec<String>) -> PacketLine {
-    let mut drops = record.events.iter().filter_map(|e| match &e.what {
-        What::Dropped { packet, cause, .. } if *packet == frame.packet => Some(*cause),
-        _ => None,
+    let mut drops = record.events.iter().filter_map(|e| {
+        let What::Dropped { packet, cause, .. } = &e.what else {
+            return None;
+        };
+        (*packet == frame.packet).then_some(*cause)
     });
     PacketLine {
         number: frame.number,
@@ -291,9 +293,11 @@ fn totals(record: &Record<'_>, findings: &[Finding]) -> Totals {
     let lost: BTreeSet<PacketId> = record
         .events
         .iter()
-        .filter_map(|e| match e.what {
-            What::Dropped { packet, .. } => Some(packet),
-            _ => None,
+        .filter_map(|e| {
+            let What::Dropped { packet, .. } = e.what else {
+                return None;
+            };
+            Some(packet)
         })
         .collect();
     let resets = record.everywhere();

@@ -1,6 +1,7 @@
 //! The story that the packets tell, as headings over them.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::rows::{Row, Rows};
@@ -40,7 +41,7 @@ pub(super) fn headings(rows: &Rows<'_>) -> Vec<Heading> {
 struct Told {
     lookups: BTreeSet<(u16, String)>,
     connections: usize,
-    hellos: BTreeSet<usize>,
+    hellos: BTreeSet<(SocketAddr, SocketAddr)>,
     encrypted_targets: BTreeSet<String>,
     plain_response: bool,
 }
@@ -55,20 +56,18 @@ impl Told {
         let frame = row.frame;
         let (from, to) = (&rows.columns[row.ends.0], &rows.columns[row.ends.1]);
         for message in &frame.messages {
-            match message {
-                Message::DnsQuery { name, .. }
-                    if self.lookups.insert((frame.source.port(), name.clone())) =>
-                {
-                    let mut notes = vec![format!("where is {name}?")];
-                    notes.extend(dns_time(rows, index, name));
-                    return Some(("DNS".into(), notes));
-                }
-                Message::Tls(t) if matches!(t.kind, TlsKind::ClientHello { .. }) => {
-                    if self.hellos.insert(frame.stream.unwrap_or(usize::MAX)) {
-                        return Some(tls_heading(rows, index));
-                    }
-                }
-                _ => {}
+            if let Message::DnsQuery { name, .. } = message
+                && self.lookups.insert((frame.source.port(), name.clone()))
+            {
+                let mut notes = vec![format!("where is {name}?")];
+                notes.extend(dns_time(rows, index, name));
+                return Some(("DNS".into(), notes));
+            }
+            if let Message::Tls(t) = message
+                && matches!(t.kind, TlsKind::ClientHello { .. })
+                && self.hellos.insert((frame.source, frame.destination))
+            {
+                return Some(tls_heading(rows, index));
             }
         }
         if frame.tcp.is_some_and(|t| t.part == TcpPart::Syn) && !row.again {
@@ -154,17 +153,14 @@ fn tls_heading(rows: &Rows<'_>, hello: usize) -> (String, Vec<String>) {
         let by_client = row.frame.source == first.frame.source;
         for message in &row.frame.messages {
             let Message::Tls(t) = message else { continue };
-            match &t.kind {
-                TlsKind::ServerHello { version: v, .. } => version = Some(v.clone()),
-                TlsKind::Certificate { .. } => certificate = true,
-                TlsKind::Finished => {
-                    let thirteen = version.as_deref() == Some("TLS 1.3");
-                    if end.is_none() && by_client == thirteen {
-                        let at = if by_client { row.sent } else { row.frame.at };
-                        end = Some((at, row.sent));
-                    }
-                }
-                _ => {}
+            if let TlsKind::ServerHello { version: v, .. } = &t.kind {
+                version = Some(v.clone());
+            }
+            certificate |= matches!(t.kind, TlsKind::Certificate { .. });
+            let thirteen = version.as_deref() == Some("TLS 1.3");
+            if t.kind == TlsKind::Finished && end.is_none() && by_client == thirteen {
+                let at = if by_client { row.sent } else { row.frame.at };
+                end = Some((at, row.sent));
             }
         }
     }

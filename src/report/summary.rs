@@ -88,7 +88,7 @@ pub fn labels(frames: &[&Frame]) -> Vec<Label> {
     for group in groups(frames) {
         // The first member that says what this is names them all.
         let named = group.iter().copied().find(|i| !is_piece(frames[*i]));
-        let Some(named) = named.or(group.first().copied()) else {
+        let Some(named) = named.or_else(|| group.first().copied()) else {
             continue;
         };
         let model = labels[named].clone();
@@ -146,7 +146,8 @@ fn groups(frames: &[&Frame]) -> Vec<Vec<usize>> {
             .messages
             .iter()
             .any(|m| matches!(m, Message::HttpBodyEnd { .. }));
-        if here.in_body && !(end && !head) {
+        let goes_on = end && !head;
+        if here.in_body && !goes_on {
             // The body had no end of its own, or none in this capture.
             done.push(std::mem::take(&mut here.members));
         }

@@ -93,12 +93,12 @@ fn headline(record: &Record<'_>, columns: usize, seed: Option<&str>, paint: Pain
 /// Of the first ServerHello.
 pub(super) fn tls_version(record: &Record<'_>) -> Option<String> {
     let mut messages = record.frames.iter().flat_map(|f| &f.messages);
-    messages.find_map(|m| match m {
-        Message::Tls(t) => match &t.kind {
-            TlsKind::ServerHello { version, .. } => Some(version.clone()),
-            _ => None,
-        },
-        _ => None,
+    messages.find_map(|m| {
+        let Message::Tls(t) = m else { return None };
+        let TlsKind::ServerHello { version, .. } = &t.kind else {
+            return None;
+        };
+        Some(version.clone())
     })
 }
 

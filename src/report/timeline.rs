@@ -157,9 +157,11 @@ impl Names {
             let (_, index) = reached.get(&m)?;
             Some(record.events[*index].node.to_string())
         };
-        let chosen = record.events.iter().find_map(|e| match fact(e)? {
-            Fact::TargetChosen { target, .. } => Some(target.to_string()),
-            _ => None,
+        let chosen = record.events.iter().find_map(|e| {
+            let Fact::TargetChosen { target, .. } = fact(e)? else {
+                return None;
+            };
+            Some(target.to_string())
         });
         Self {
             user: node(Milestone::TcpSyn).unwrap_or_else(|| "user".into()),
