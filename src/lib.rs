@@ -2,10 +2,12 @@
 
 pub mod dissect;
 pub mod event;
+pub mod expect;
 pub mod impair;
 pub mod lab;
 pub mod name;
 pub mod net;
+pub mod report;
 pub mod rng;
 pub mod role;
 pub mod stack;

@@ -1,0 +1,69 @@
+//! Finding the frames of the TCP connection that an expectation speaks of.
+
+use std::net::SocketAddr;
+
+use super::{Record, has_address};
+use crate::dissect::message::{Frame, TcpPart};
+use crate::lab::plan::{Connection, Plan};
+use crate::wire::packet::{Flags, Packet};
+
+/// One TCP connection, as one capture shows it.
+#[derive(Debug)]
+pub(super) struct Found<'a> {
+    /// The initiator's end.
+    pub(super) client: SocketAddr,
+    /// Its frames, both directions, in order.
+    pub(super) frames: Vec<&'a Frame>,
+}
+
+impl Found<'_> {
+    /// Whether the initiator sent `frame`.
+    pub(super) fn is_clients(&self, frame: &Frame) -> bool {
+        frame.source == self.client
+    }
+}
+
+/// The first connection that `wanted` describes: in the main capture, or at a tap of the initiator when it is not
+/// there (as between a docker host and its container).
+pub(super) fn find<'a>(record: &Record<'a>, wanted: &Connection) -> Option<Found<'a>> {
+    let topology = &record.plan.topology;
+    let from = topology.node(wanted.from.as_str());
+    let own_taps = record
+        .taps
+        .iter()
+        .filter(|t| Some(topology.tap(t.tap).node) == from);
+    let captures = std::iter::once(record.frames).chain(own_taps.map(|t| t.frames.as_slice()));
+    captures
+        .into_iter()
+        .find_map(|c| first(c, record.plan, wanted))
+}
+
+fn first<'a>(frames: &'a [Frame], plan: &Plan, wanted: &Connection) -> Option<Found<'a>> {
+    let opens = |f: &&Frame| {
+        f.tcp.is_some_and(|t| t.part == TcpPart::Syn)
+            && f.destination.port() == wanted.port
+            && has_address(&plan.topology, &wanted.from, f.source.ip())
+            && has_address(&plan.topology, &wanted.to, f.destination.ip())
+    };
+    let syn = frames.iter().find(opens)?;
+    let (client, server) = (syn.source, syn.destination);
+    let belongs = |f: &&Frame| {
+        f.tcp.is_some() && [(client, server), (server, client)].contains(&(f.source, f.destination))
+    };
+    Some(Found {
+        client,
+        frames: frames.iter().filter(belongs).collect(),
+    })
+}
+
+/// As in "user -> alb:443".
+pub(super) fn words(c: &Connection) -> String {
+    format!("{} -> {}:{}", c.from, c.to, c.port)
+}
+
+/// The TCP control bits of a frame; none when it is not TCP.
+pub(crate) fn flags(frame: &Frame) -> Flags {
+    Packet::read(&frame.bytes)
+        .and_then(|p| p.tcp().map(|t| t.flags))
+        .unwrap_or(Flags(0))
+}

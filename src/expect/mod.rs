@@ -1,0 +1,287 @@
+//! Expectations to findings: each thing a lab says must hold is judged from what the run left (frames, events) and
+//! cites what decided it. One family a file. Nothing here knows the world, the fabric or a running role.
+
+use std::net::IpAddr;
+
+use crate::dissect::message::Frame;
+use crate::event::{Event, PacketId, TapId};
+use crate::lab::plan::{Check, Plan};
+use crate::name::Name;
+use crate::net::topology::{NodeKind, Topology};
+use crate::time::Instant;
+
+mod connection;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod http;
+mod milestones;
+mod packets;
+mod tcp;
+mod timing;
+mod tls;
+
+pub use milestones::milestones;
+pub(crate) use milestones::{fact, role_of};
+pub(crate) use tcp::retransmitted;
+
+/// What a finished run leaves to be judged and reported.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// What was run.
+    pub plan: &'a Plan,
+    /// With which seed.
+    pub seed: u64,
+    /// The main capture, dissected with the run's secrets. A frame's number is its number in that file.
+    pub frames: &'a [Frame],
+    /// The main capture as somebody without the secrets sees it.
+    pub observed: &'a [Frame],
+    /// What every tap saw.
+    pub taps: &'a [TapRecord],
+    /// Everything else that happened, in order.
+    pub events: &'a [Event],
+    /// When the run ended.
+    pub ended: Instant,
+}
+
+/// What one tap saw.
+#[derive(Debug, Clone)]
+pub struct TapRecord {
+    /// Which tap.
+    pub tap: TapId,
+    /// Its frames, numbered from 1, dissected with the run's secrets.
+    pub frames: Vec<Frame>,
+    /// The same frames as somebody without the secrets sees them.
+    pub observed: Vec<Frame>,
+}
+
+/// The judgement on one expectation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The expectation, in words.
+    pub that: String,
+    /// Whether it held.
+    pub holds: bool,
+    /// What was found, in a few words.
+    pub measured: String,
+    /// What decided it, most telling first.
+    pub evidence: Vec<Evidence>,
+    /// When it did not hold: what was expected, and what was found instead.
+    pub explain: Option<String>,
+}
+
+/// Something that decided a finding.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Evidence {
+    /// A frame of the main capture, by number.
+    Frame(usize),
+    /// A frame of a tap's own capture that is not in the main one: the tap's name and the number there.
+    TapFrame(Name, usize),
+    /// An event, by its index in [`Record::events`].
+    Event(usize),
+}
+
+/// Judges every expectation of the plan, in the plan's order.
+#[must_use]
+pub fn judge(record: &Record<'_>) -> Vec<Finding> {
+    let expectations = record.plan.expectations.iter();
+    expectations
+        .map(|e| {
+            let ruling = rule(record, &e.check);
+            Finding {
+                that: e.that.clone(),
+                holds: ruling.broken.is_none(),
+                measured: ruling.measured,
+                evidence: ruling.evidence,
+                explain: ruling.broken,
+            }
+        })
+        .collect()
+}
+
+fn rule(record: &Record<'_>, check: &Check) -> Ruling {
+    match check {
+        Check::Handshake {
+            connection,
+            round_trip,
+        } => tcp::handshake(record, connection, *round_trip),
+        Check::OrderlyClose { connection } => tcp::orderly_close(record, connection),
+        Check::Clean => tcp::clean(record),
+        Check::TlsVersion {
+            connection,
+            version,
+        } => tls::version(record, connection, *version),
+        Check::TlsMessages {
+            connection,
+            messages,
+        } => tls::messages(record, connection, messages),
+        Check::CertificateAccepted { node, server_name } => {
+            tls::certificate_accepted(record, node, server_name)
+        }
+        Check::HeaderAtApp {
+            node,
+            header,
+            value,
+        } => http::header_at_app(record, node.as_ref(), header, value.as_deref()),
+        Check::Status { node, status } => http::status(record, node, *status),
+        Check::Target { node, address } => http::target(record, node, *address),
+        Check::At { milestone, at } => timing::at(record, *milestone, *at),
+        Check::Phase { from, to, takes } => timing::phase(record, *from, *to, *takes),
+        Check::Packets {
+            on,
+            viewer,
+            filter,
+            count,
+        } => packets::count(record, on.as_ref(), *viewer, filter, *count),
+        Check::Readable { on, text, readable } => packets::readable(record, on, text, *readable),
+        Check::NeverSees { node, address } => packets::never_sees(record, node, *address),
+    }
+}
+
+/// What a family's judge says: the finding without the expectation's words.
+#[derive(Debug)]
+struct Ruling {
+    measured: String,
+    evidence: Vec<Evidence>,
+    broken: Option<String>,
+}
+
+impl Ruling {
+    fn held(measured: impl Into<String>, evidence: Vec<Evidence>) -> Self {
+        Self {
+            measured: measured.into(),
+            evidence,
+            broken: None,
+        }
+    }
+
+    /// `expected` and `found` finish the sentences "expected …" and "found …".
+    fn broken(
+        measured: impl Into<String>,
+        evidence: Vec<Evidence>,
+        expected: &str,
+        found: &str,
+    ) -> Self {
+        Self {
+            measured: measured.into(),
+            evidence,
+            broken: Some(format!("expected {expected}; found {found}")),
+        }
+    }
+}
+
+/// The most evidence that one finding cites of one kind: the rest would not be read.
+const CITED_MAX: usize = 12;
+
+impl Record<'_> {
+    /// Cites a frame of a tap: by its number in the main capture when the packet is there, else at the tap.
+    fn cite(&self, frame: &Frame) -> Evidence {
+        match self.in_main(frame.packet) {
+            Some(main) => Evidence::Frame(main.number),
+            None => {
+                Evidence::TapFrame(self.plan.topology.tap(frame.tap).name.clone(), frame.number)
+            }
+        }
+    }
+
+    /// Cites frames, each packet once, no more than [`CITED_MAX`].
+    fn cite_all<'f>(&self, frames: impl IntoIterator<Item = &'f Frame>) -> Vec<Evidence> {
+        let mut cited: Vec<Evidence> = Vec::new();
+        for frame in frames {
+            let evidence = self.cite(frame);
+            if !cited.contains(&evidence) {
+                cited.push(evidence);
+            }
+            if cited.len() == CITED_MAX {
+                break;
+            }
+        }
+        cited
+    }
+
+    /// The frame of the main capture that shows `packet`.
+    fn in_main(&self, packet: PacketId) -> Option<&Frame> {
+        self.frames.iter().find(|f| f.packet == packet)
+    }
+
+    /// Every frame there is: the main capture's first, then the taps'.
+    pub(crate) fn everywhere(&self) -> impl Iterator<Item = &Frame> {
+        let taps = self.taps.iter().flat_map(|t| t.frames.iter());
+        self.frames.iter().chain(taps)
+    }
+}
+
+/// Whether the node called `node` has `address`.
+fn has_address(topology: &Topology, node: &Name, address: IpAddr) -> bool {
+    let Some(index) = topology.node(node.as_str()) else {
+        return false;
+    };
+    let nics = &topology.nics;
+    nics.iter().any(|n| n.node == index && n.address == address)
+}
+
+/// Whether `inner` is `outer`, or a container that `outer` publishes.
+fn is_or_publishes(topology: &Topology, outer: &Name, inner: &Name) -> bool {
+    if outer == inner {
+        return true;
+    }
+    let node = topology.node(outer.as_str()).map(|n| &topology.nodes[n]);
+    match node.map(|n| &n.kind) {
+        Some(NodeKind::DockerHost { publish }) => publish
+            .iter()
+            .any(|p| has_address(topology, inner, p.container.ip())),
+        Some(NodeKind::Host | NodeKind::Router) | None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{DropCause, What};
+    use crate::lab::plan::Expectation;
+
+    /// Every variant of `Check` has a holding case in the fixture's own plan, so that all must hold there.
+    #[test]
+    fn the_undisturbed_main_lab_holds_every_expectation() {
+        let run = fixture::main_lab();
+        let findings = judge(&run.record());
+        let broken: Vec<_> = findings.iter().filter(|f| !f.holds).collect();
+        assert_eq!(broken, Vec::<&Finding>::new());
+        assert_eq!(findings.len(), run.plan.expectations.len());
+        assert!(findings.iter().all(|f| f.explain.is_none()));
+    }
+
+    #[test]
+    fn an_empty_run_breaks_what_needs_packets_and_never_panics() {
+        let mut run = fixture::main_lab();
+        run.frames.clear();
+        run.observed.clear();
+        run.taps.clear();
+        run.events.clear();
+        for finding in judge(&run.record()) {
+            // Without packets nothing was dropped either.
+            let vacuous = finding.that == "clean";
+            assert_eq!(finding.holds, vacuous, "{}", finding.that);
+            assert_eq!(finding.explain.is_some(), !vacuous, "{}", finding.that);
+        }
+    }
+
+    #[test]
+    fn evidence_outside_the_main_capture_names_its_tap() {
+        let mut run = fixture::main_lab();
+        run.lose(8, DropCause::Loss);
+        run.plan.expectations = vec![Expectation {
+            that: "clean".into(),
+            check: Check::Clean,
+        }];
+        let finding = judge(&run.record()).remove(0);
+        assert!(!finding.holds);
+        assert_eq!(finding.measured, "1 lost, 0 retransmitted, 0 reset");
+        let alb = Name::new("alb-edge").unwrap();
+        assert!(matches!(&finding.evidence[0], Evidence::TapFrame(t, 6) if *t == alb));
+        assert!(
+            run.events
+                .iter()
+                .any(|e| matches!(e.what, What::Dropped { .. }))
+        );
+    }
+}

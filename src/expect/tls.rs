@@ -1,0 +1,237 @@
+//! TLS: the version agreed on, the messages of the handshake, and the client's word on the certificate.
+
+use super::connection::{Found, find, words};
+use super::milestones::fact;
+use super::{Evidence, Record, Ruling};
+use crate::dissect::message::{Frame, Message, TlsKind};
+use crate::event::{CertificateFacts, Fact, Flow};
+use crate::lab::plan::Connection;
+use crate::name::Name;
+use crate::tls::config::Version;
+
+/// The version in the ServerHello.
+pub(super) fn version(record: &Record<'_>, connection: &Connection, wanted: Version) -> Ruling {
+    let expected = wanted.text();
+    let Some(found) = find(record, connection) else {
+        return missing(connection, expected);
+    };
+    // The last one: a HelloRetryRequest looks like a ServerHello too.
+    let hello = kinds(&found).into_iter().rev().find_map(|(f, k)| {
+        let TlsKind::ServerHello { version, .. } = k else {
+            return None;
+        };
+        Some((f, version))
+    });
+    match hello {
+        Some((frame, version)) if version == expected => {
+            Ruling::held(version.clone(), vec![record.cite(frame)])
+        }
+        Some((frame, version)) => {
+            Ruling::broken(version.clone(), vec![record.cite(frame)], expected, version)
+        }
+        None => {
+            let alerts = kinds(&found).into_iter();
+            let alert = alerts.filter(|(_, k)| matches!(k, TlsKind::Alert { .. }));
+            let evidence = record.cite_all(alert.map(|(f, _)| f));
+            Ruling::broken("no ServerHello", evidence, expected, "no ServerHello")
+        }
+    }
+}
+
+/// The handshake messages, in order of completion. Tickets, ChangeCipherSpec and alerts are compared only when the
+/// list names one of their kind: they come besides or after the handshake.
+pub(super) fn messages(record: &Record<'_>, connection: &Connection, wanted: &[String]) -> Ruling {
+    let expected = wanted.join(", ");
+    let Some(found) = find(record, connection) else {
+        return missing(connection, &expected);
+    };
+    let compared = |k: &TlsKind| match k {
+        TlsKind::ApplicationData => false,
+        TlsKind::NewSessionTicket | TlsKind::ChangeCipherSpec | TlsKind::Alert { .. } => {
+            wanted.contains(&k.text())
+        }
+        TlsKind::ClientHello { .. }
+        | TlsKind::ServerHello { .. }
+        | TlsKind::EncryptedExtensions { .. }
+        | TlsKind::Certificate { .. }
+        | TlsKind::ServerKeyExchange
+        | TlsKind::CertificateRequest
+        | TlsKind::ServerHelloDone
+        | TlsKind::CertificateVerify { .. }
+        | TlsKind::ClientKeyExchange
+        | TlsKind::Finished
+        | TlsKind::OtherHandshake(_)
+        | TlsKind::Opaque => true,
+    };
+    let seen: Vec<_> = kinds(&found)
+        .into_iter()
+        .filter(|(_, k)| compared(k))
+        .collect();
+    let evidence = record.cite_all(seen.iter().map(|(f, _)| *f));
+    let names: Vec<String> = seen.iter().map(|(_, k)| k.text()).collect();
+    let measured = format!("{} messages", names.len());
+    if names == wanted {
+        Ruling::held(measured, evidence)
+    } else {
+        let found = if names.is_empty() {
+            "none".into()
+        } else {
+            names.join(", ")
+        };
+        Ruling::broken(measured, evidence, &expected, &found)
+    }
+}
+
+/// The client said that name, dates, issuer and chain are in order.
+pub(super) fn certificate_accepted(record: &Record<'_>, node: &Name, server_name: &str) -> Ruling {
+    let expected = format!("{node} to accept the certificate of {server_name}");
+    let mut at_node = record
+        .events
+        .iter()
+        .enumerate()
+        .filter(|(_, e)| e.node == *node);
+    let verdict = at_node.find_map(|(i, e)| {
+        let fact = fact(e)?;
+        if let Fact::CertificateAccepted {
+            flow,
+            server_name: name,
+            chain,
+            anchor,
+            ..
+        } = fact
+            && name == server_name
+        {
+            return Some((i, *flow, Ok((chain, anchor))));
+        }
+        if let Fact::CertificateRefused {
+            flow,
+            server_name: name,
+            error,
+            ..
+        } = fact
+            && name == server_name
+        {
+            return Some((i, *flow, Err(error)));
+        }
+        None
+    });
+    let Some((index, flow, verdict)) = verdict else {
+        let found = "no certificate judged under that name";
+        return Ruling::broken("not judged", vec![], &expected, found);
+    };
+    let mut evidence = record.cite_all(certificate_frames(record, flow));
+    if evidence.is_empty() {
+        evidence.push(Evidence::Event(index));
+    }
+    match verdict {
+        Ok((chain, anchor)) => Ruling::held(chain_words(chain, anchor), evidence),
+        Err(error) => Ruling::broken("refused", evidence, &expected, &format!("refused: {error}")),
+    }
+}
+
+fn chain_words(chain: &[CertificateFacts], anchor: &str) -> String {
+    match chain.len() {
+        1 => format!("1 certificate up to {anchor}"),
+        n => format!("{n} certificates up to {anchor}"),
+    }
+}
+
+fn certificate_frames<'a>(record: &Record<'a>, flow: Flow) -> impl Iterator<Item = &'a Frame> {
+    let to_client = move |f: &&Frame| (f.source, f.destination) == (flow.remote, flow.local);
+    let certificate = |f: &&Frame| tls_kinds(f).any(|k| matches!(k, TlsKind::Certificate { .. }));
+    let frames = record.frames.iter();
+    frames.filter(to_client).filter(certificate)
+}
+
+fn missing(connection: &Connection, expected: &str) -> Ruling {
+    let found = format!("no SYN of {}", words(connection));
+    Ruling::broken("no connection", vec![], expected, &found)
+}
+
+fn kinds<'a>(found: &Found<'a>) -> Vec<(&'a Frame, &'a TlsKind)> {
+    let frames = found.frames.iter();
+    frames
+        .flat_map(|f| tls_kinds(f).map(move |k| (*f, k)))
+        .collect()
+}
+
+fn tls_kinds(frame: &Frame) -> impl Iterator<Item = &TlsKind> {
+    frame.messages.iter().filter_map(|m| match m {
+        Message::Tls(t) => Some(&t.kind),
+        Message::DnsQuery { .. }
+        | Message::DnsAnswer { .. }
+        | Message::HttpRequest(_)
+        | Message::HttpResponse(_)
+        | Message::HttpBodyEnd { .. }
+        | Message::Icmp { .. } => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::What;
+    use crate::expect::fixture::{self, connection};
+
+    #[test]
+    fn the_version_is_the_server_hellos() {
+        let run = fixture::main_lab();
+        let front = connection("user", "alb", 443);
+        let held = version(&run.record(), &front, Version::Tls13);
+        assert_eq!(held.measured, "TLS 1.3");
+        assert_eq!(held.evidence, [Evidence::Frame(8)]);
+        let broken = version(&run.record(), &front, Version::Tls12).broken;
+        assert_eq!(broken.unwrap(), "expected TLS 1.2; found TLS 1.3");
+        let back = connection("alb", "ec2-a", 32768);
+        let plain = version(&run.record(), &back, Version::Tls13);
+        assert_eq!(plain.measured, "no ServerHello");
+    }
+
+    #[test]
+    fn messages_are_compared_in_order_and_tickets_on_request() {
+        let run = fixture::main_lab();
+        let front = connection("user", "alb", 443);
+        let list = |names: &str| names.split(' ').map(String::from).collect::<Vec<_>>();
+        let full = "ClientHello ServerHello EncryptedExtensions Certificate CertificateVerify Finished Finished";
+        let held = messages(&run.record(), &front, &list(full));
+        assert_eq!(held.broken, None);
+        let frames: Vec<_> = [6, 8, 9].map(Evidence::Frame).into();
+        assert_eq!(held.evidence, frames);
+        let with_ticket = messages(
+            &run.record(),
+            &front,
+            &list(&format!("{full} NewSessionTicket")),
+        );
+        assert_eq!(with_ticket.broken, None);
+        let broken = messages(&run.record(), &front, &list("ClientHello ServerHello"));
+        assert_eq!(broken.measured, "7 messages");
+        assert!(broken.broken.unwrap().contains("found ClientHello, "));
+    }
+
+    #[test]
+    fn a_refused_certificate_says_why() {
+        let mut run = fixture::main_lab();
+        let user = Name::new("user").unwrap();
+        let held = certificate_accepted(&run.record(), &user, "your-app.com");
+        assert_eq!(held.measured, "2 certificates up to Lab Root R1");
+        assert_eq!(held.evidence, [Evidence::Frame(8)]);
+        for event in &mut run.events {
+            let What::Fact(Fact::CertificateAccepted { flow, .. }) = event.what else {
+                continue;
+            };
+            event.what = What::Fact(Fact::CertificateRefused {
+                flow,
+                server_name: "your-app.com".into(),
+                error: "certificate expired".into(),
+                chain: vec![],
+            });
+        }
+        let broken = certificate_accepted(&run.record(), &user, "your-app.com");
+        assert_eq!(
+            broken.broken.unwrap(),
+            "expected user to accept the certificate of your-app.com; found refused: certificate expired"
+        );
+        let other = certificate_accepted(&run.record(), &user, "other.example");
+        assert_eq!(other.measured, "not judged");
+    }
+}

@@ -1,0 +1,437 @@
+//! Comments on the packets that matter, written into the capture while the run goes on: one sentence or two for a
+//! class. Only what the capture has shown so far is known here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+use super::rows::end_name;
+use super::text::{millis, printable};
+use crate::dissect::message::{Frame, HttpHead, Message, TcpNote, TcpPart};
+use crate::expect::role_of;
+use crate::lab::plan::Plan;
+use crate::name::Name;
+use crate::role::config::Role;
+use crate::time::Instant;
+use crate::wire::packet::Packet;
+
+mod tls;
+
+/// Writes the comments of one capture, frame after frame in the capture's order.
+#[derive(Debug, Default)]
+pub struct Annotator {
+    connections: BTreeMap<(SocketAddr, SocketAddr), Connection>,
+    /// When data was first sent: by direction and sequence number.
+    first_sent: BTreeMap<(SocketAddr, SocketAddr, u32, u8), Instant>,
+    /// Targets of requests seen inside TLS.
+    encrypted_requests: BTreeSet<String>,
+    /// A response was seen in plain text.
+    plain_response: bool,
+}
+
+/// What is known of a connection, under (initiator, other end).
+#[derive(Debug, Default)]
+struct Connection {
+    syn: Option<Instant>,
+    syns: usize,
+    answered: bool,
+    hello: Option<Instant>,
+    version: Option<String>,
+    suite: String,
+    established: bool,
+    fins: usize,
+}
+
+impl Annotator {
+    /// The comments for the next frame, often none.
+    #[must_use]
+    pub fn comment(&mut self, frame: &Frame, plan: &Plan) -> Vec<String> {
+        let ends = Ends::new(frame, plan);
+        let mut said = Vec::new();
+        said.extend(self.tcp(frame, &ends, plan));
+        for message in &frame.messages {
+            said.extend(self.message(message, frame, &ends, plan));
+        }
+        said.extend(self.fin(frame, &ends));
+        if let Some(cause) = frame.lost {
+            said.push(format!("Lost: this packet never arrives; {cause}."));
+        }
+        for text in &mut said {
+            *text = printable(text);
+        }
+        said
+    }
+
+    fn tcp(&mut self, frame: &Frame, ends: &Ends, plan: &Plan) -> Option<String> {
+        let tcp = frame.tcp?;
+        if let Some(text) = self.repeated(frame, tcp) {
+            return Some(text);
+        }
+        let Ends { from, to, .. } = ends;
+        let port = frame.destination.port();
+        match tcp.part {
+            TcpPart::Syn => {
+                let opened_before = !self.connections.is_empty();
+                let own = self.connections.entry(way(frame)).or_default();
+                own.syn.get_or_insert(frame.at);
+                own.syns += 1;
+                Some(if opened_before && is_alb(plan, from) {
+                    format!(
+                        "A second TCP connection: {from} opens it to {to} port {port}, with addresses, ports and \
+                         sequence numbers of its own (TCP step 1 of 3, SYN). The user's connection ends at {from}. A \
+                         load balancer opens another one when no open connection to the target is idle."
+                    )
+                } else {
+                    format!(
+                        "TCP step 1 of 3, SYN: {from} asks {to} port {port} for a connection, and says where its \
+                         sequence numbers begin."
+                    )
+                })
+            }
+            TcpPart::SynAck => {
+                let (from_server, to_client) = way(frame);
+                self.connections
+                    .entry((to_client, from_server))
+                    .or_default()
+                    .answered = true;
+                Some(format!(
+                    "TCP step 2 of 3, SYN-ACK: {from} agrees, acknowledges the SYN, and says where its own sequence \
+                 numbers begin."
+                ))
+            }
+            TcpPart::HandshakeAck => {
+                let own = self.connections.entry(way(frame)).or_default();
+                let after = own.syn.map(|syn| {
+                    let trip = if own.syns == 1 {
+                        ": one round trip"
+                    } else {
+                        ""
+                    };
+                    format!(", {} ms after its SYN{trip}", millis(frame.at - syn))
+                });
+                Some(format!(
+                    "TCP step 3 of 3, ACK: the connection is open at {from}{}. No application data has been sent yet.",
+                    after.unwrap_or_default()
+                ))
+            }
+            TcpPart::Reset => Some(self.reset(frame, ends)),
+            TcpPart::Data | TcpPart::Ack | TcpPart::Fin => None,
+        }
+    }
+
+    fn repeated(&mut self, frame: &Frame, tcp: TcpNote) -> Option<String> {
+        let kind = match tcp.part {
+            TcpPart::Syn => 0,
+            TcpPart::SynAck => 1,
+            TcpPart::Data => 2,
+            TcpPart::Fin => 3,
+            TcpPart::HandshakeAck | TcpPart::Ack | TcpPart::Reset => return None,
+        };
+        let (from, to) = way(frame);
+        let key = (from, to, tcp.sequence, kind);
+        let first = *self.first_sent.entry(key).or_insert(frame.at);
+        if !tcp.retransmission {
+            return None;
+        }
+        if tcp.part == TcpPart::Syn {
+            self.connections.entry((from, to)).or_default().syns += 1;
+        }
+        let after = if first < frame.at {
+            format!(" {} ms after the first time", millis(frame.at - first))
+        } else {
+            String::new()
+        };
+        Some(format!(
+            "Retransmission: sent again{after}, because no acknowledgment of it has come."
+        ))
+    }
+
+    fn message(
+        &mut self,
+        message: &Message,
+        frame: &Frame,
+        ends: &Ends,
+        plan: &Plan,
+    ) -> Option<String> {
+        let Ends { from, to, .. } = ends;
+        match message {
+            Message::DnsQuery { name, .. } => Some(format!(
+                "DNS query: {from} asks {to} for the address of {name}. It is not encrypted: anyone on the path \
+                 reads the name."
+            )),
+            Message::DnsAnswer {
+                name,
+                addresses,
+                response_code,
+            } => Some(dns_answer(plan, name, addresses, response_code)),
+            Message::Tls(tls) => self.tls(tls, frame, ends),
+            Message::HttpRequest(head) => Some(self.request(head, frame, ends, plan)),
+            Message::HttpResponse(head) => Some(self.response(head, ends)),
+            Message::HttpBodyEnd { .. } => None,
+            Message::Icmp { text, .. } => Some(format!("ICMP from {from} to {to}: {text}.")),
+        }
+    }
+
+    fn request(&mut self, head: &HttpHead, frame: &Frame, ends: &Ends, plan: &Plan) -> String {
+        let Ends { from, to, .. } = ends;
+        let HttpHead { method, target, .. } = head;
+        if head.inside_tls {
+            self.encrypted_requests.insert(target.clone());
+            let bytes = frame.tcp.map_or(0, |t| t.data);
+            return format!(
+                "HTTP request inside TLS, {method} {target}: {bytes} bytes in this packet that only {from} and {to} \
+                 can read. Others on the path see addresses, sizes and times."
+            );
+        }
+        let same = self.encrypted_requests.contains(target);
+        let what = if same {
+            "The same request"
+        } else {
+            "An HTTP request"
+        };
+        let mut text = format!(
+            "{what} in plain text, {method} {target}: anyone on the path between {from} and {to} can read it."
+        );
+        let forwarded = head
+            .headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case("x-forwarded-for"));
+        if let Some((_, value)) = forwarded
+            && is_alb(plan, from)
+        {
+            let source = frame.source.ip();
+            text.push_str(&format!(
+                " {from} added X-Forwarded-For: {value}, because the source of this packet is its own address, \
+                 {source}."
+            ));
+        }
+        text
+    }
+
+    fn response(&mut self, head: &HttpHead, ends: &Ends) -> String {
+        let Ends { from, to, .. } = ends;
+        let status = head.status;
+        if head.inside_tls {
+            let again = if self.plain_response { " again" } else { "" };
+            return format!(
+                "HTTP response {status}, encrypted{again} by {from} with the keys for its direction of the connection \
+                 to {to}."
+            );
+        }
+        self.plain_response = true;
+        format!("HTTP response {status} in plain text, from {from} to {to}.")
+    }
+
+    fn reset(&self, frame: &Frame, ends: &Ends) -> String {
+        let Ends { from, to, .. } = ends;
+        let (source, destination) = way(frame);
+        let asked = self.connections.get(&(destination, source));
+        if asked.is_some_and(|c| !c.answered) {
+            return format!(
+                "RST: {from} refuses the connection; nothing listens on port {}.",
+                source.port()
+            );
+        }
+        format!("RST: {from} breaks the connection to {to} off; data on the way is thrown away.")
+    }
+
+    fn fin(&mut self, frame: &Frame, ends: &Ends) -> Option<String> {
+        let tcp = frame.tcp?;
+        let fin = Packet::read(&frame.bytes).and_then(|p| p.tcp().map(|t| t.flags.fin()));
+        if !fin.unwrap_or(tcp.part == TcpPart::Fin) || tcp.retransmission {
+            return None;
+        }
+        let (source, destination) = way(frame);
+        let known = self.connections.contains_key(&(source, destination));
+        let key = if known {
+            (source, destination)
+        } else {
+            (destination, source)
+        };
+        let own = self.connections.entry(key).or_default();
+        own.fins += 1;
+        let from = &ends.from;
+        Some(match own.fins {
+            1 => format!("FIN: {from} has sent all of its data on this connection."),
+            _ => format!(
+                "FIN: {from} has finished too; with the acknowledgment of this the connection is closed."
+            ),
+        })
+    }
+}
+
+/// The two nodes of a frame.
+struct Ends {
+    from: String,
+    to: String,
+}
+
+impl Ends {
+    fn new(frame: &Frame, plan: &Plan) -> Self {
+        Self {
+            from: end_name(plan, frame.source.ip()),
+            to: end_name(plan, frame.destination.ip()),
+        }
+    }
+}
+
+const fn way(frame: &Frame) -> (SocketAddr, SocketAddr) {
+    (frame.source, frame.destination)
+}
+
+fn is_alb(plan: &Plan, node: &str) -> bool {
+    let name = Name::new(node).ok();
+    let role = name.and_then(|n| role_of(plan, &n).cloned());
+    matches!(role, Some(Role::Alb(_)))
+}
+
+fn dns_answer(plan: &Plan, name: &str, addresses: &[IpAddr], response_code: &str) -> String {
+    if addresses.is_empty() {
+        return format!("DNS answer: {response_code}, no address for {name}.");
+    }
+    let all: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    let to_alb = addresses.iter().all(|a| is_alb(plan, &end_name(plan, *a)));
+    let whose = if to_alb {
+        " That is the load balancer, not the application."
+    } else {
+        ""
+    };
+    format!("DNS answer: {name} is at {}.{whose}", all.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dissect::message::TlsKind;
+    use crate::event::DropCause;
+    use crate::expect::fixture;
+
+    fn comments(run: &fixture::Run) -> BTreeMap<usize, Vec<String>> {
+        let mut annotator = Annotator::default();
+        let all = run.frames.iter();
+        all.map(|f| (f.number, annotator.comment(f, &run.plan)))
+            .filter(|(_, c)| !c.is_empty())
+            .collect()
+    }
+
+    #[test]
+    fn the_packets_that_matter_are_explained() {
+        let all = comments(&fixture::main_lab());
+        let numbers: Vec<usize> = all.keys().copied().collect();
+        assert_eq!(
+            numbers,
+            [
+                1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 21, 25, 26, 27, 28
+            ]
+        );
+        let begins = [
+            (
+                2,
+                "DNS answer: your-app.com is at 198.51.100.10. That is the load balancer",
+            ),
+            (
+                5,
+                "TCP step 3 of 3, ACK: the connection is open at user, 20.0 ms after its SYN: one round trip.",
+            ),
+            (
+                6,
+                "ClientHello: offers TLS 1.3 and TLS 1.2, 9 cipher suites, ALPN http/1.1.",
+            ),
+            (9, "Finished from user: it proves"),
+            (
+                11,
+                "A second TCP connection: alb opens it to ec2-a port 32768",
+            ),
+            (
+                13,
+                "TCP step 3 of 3, ACK: the connection is open at alb, 2.0 ms after",
+            ),
+            (
+                14,
+                "The same request in plain text, GET /notification/health/check",
+            ),
+            (25, "HTTP response 200, encrypted again by alb"),
+            (28, "FIN: user has finished too"),
+        ];
+        for (number, start) in begins {
+            assert!(all[&number][0].starts_with(start), "{:?}", all[&number]);
+        }
+        assert!(all[&9][0].ends_with("TLS is established at user, 22.0 ms after the ClientHello."));
+        assert!(all[&14][0].contains("X-Forwarded-For: 203.192.1.50"));
+        assert_eq!(
+            all[&8].len(),
+            2,
+            "ServerHello and Certificate: {:?}",
+            all[&8]
+        );
+    }
+
+    #[test]
+    fn in_tls_12_the_certificate_is_readable_and_the_servers_finished_establishes() {
+        let mut run = fixture::main_lab();
+        for message in run.frames.iter_mut().flat_map(|f| &mut f.messages) {
+            let Message::Tls(tls) = message else { continue };
+            if let TlsKind::ServerHello { version, .. } = &mut tls.kind {
+                *version = "TLS 1.2".into();
+            }
+            if matches!(tls.kind, TlsKind::Certificate { .. }) {
+                tls.encrypted = false;
+            }
+        }
+        let all = comments(&run);
+        assert!(all[&8][0].contains("goes on in clear"));
+        assert!(all[&8][1].contains("readable by anyone on the path in TLS 1.2"));
+        assert!(all[&8][2].contains("TLS is established at user, 21.0 ms after"));
+        assert!(!all.contains_key(&9));
+    }
+
+    #[test]
+    fn a_reset_that_answers_a_syn_is_a_refusal() {
+        let mut run = fixture::main_lab();
+        let part = |f: &mut Frame| f.tcp.as_mut().unwrap().part = TcpPart::Reset;
+        part(&mut run.frames[11]);
+        part(&mut run.frames[17]);
+        let all = comments(&run);
+        assert_eq!(
+            all[&12],
+            ["RST: ec2-a refuses the connection; nothing listens on port 32768."]
+        );
+        let run = fixture::main_lab();
+        let mut frames = run.frames;
+        part(&mut frames[17]);
+        let mut annotator = Annotator::default();
+        let said: Vec<_> = frames
+            .iter()
+            .map(|f| annotator.comment(f, &run.plan))
+            .collect();
+        assert!(said[17][0].starts_with("RST: ec2-a breaks the connection to alb off"));
+    }
+
+    #[test]
+    fn losses_and_retransmissions_say_why() {
+        let mut run = fixture::main_lab();
+        run.lose(6, DropCause::DropNth(1));
+        let last = run.frames[5].clone();
+        run.frames.push(Frame {
+            number: 29,
+            at: fixture::at(240.0),
+            tcp: last.tcp.map(|t| TcpNote {
+                retransmission: true,
+                ..t
+            }),
+            messages: vec![],
+            lost: None,
+            ..last
+        });
+        let all = comments(&run);
+        assert_eq!(
+            all[&6][1],
+            "Lost: this packet never arrives; dropped by the lab: number 1 of those that match."
+        );
+        assert_eq!(
+            all[&29],
+            [
+                "Retransmission: sent again 200.0 ms after the first time, because no acknowledgment of it has come."
+            ]
+        );
+    }
+}

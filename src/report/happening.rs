@@ -1,0 +1,112 @@
+//! Events in words.
+
+use crate::event::{Event, Fact, What};
+
+/// A stable word for the kind of event, and a line about it. Secrets are named, not shown.
+pub(super) fn words(event: &Event) -> (&'static str, String) {
+    match &event.what {
+        What::Dropped {
+            packet,
+            cause,
+            link,
+            ..
+        } => {
+            let on = link
+                .as_ref()
+                .map(|l| format!(" on {l}"))
+                .unwrap_or_default();
+            (
+                "dropped",
+                format!("packet {} dropped{on}: {cause}", packet.0),
+            )
+        }
+        What::Secret(line) => {
+            let label = line.split(' ').next().unwrap_or_default();
+            ("secret", format!("secret {label}"))
+        }
+        What::Limit { limit } => ("limit", format!("limit reached: {limit}")),
+        What::Computing { what, takes } => (
+            "computing",
+            format!("{what} takes {}", crate::units::show_duration(*takes)),
+        ),
+        What::Fact(fact) => fact_words(fact),
+    }
+}
+
+fn fact_words(fact: &Fact) -> (&'static str, String) {
+    match fact {
+        Fact::LookupSent { name } => ("lookup-sent", format!("asks for {name}")),
+        Fact::LookupAnswered { name, addresses } => {
+            let all: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+            (
+                "lookup-answered",
+                format!("{name} is at {}", all.join(", ")),
+            )
+        }
+        Fact::LookupFailed { name, error } => ("lookup-failed", format!("{name}: {error}")),
+        Fact::Connecting(flow) => ("connecting", format!("connects {flow}")),
+        Fact::Connected(flow) => ("connected", format!("connected {flow}")),
+        Fact::ConnectFailed { remote, error } => ("connect-failed", format!("{remote}: {error}")),
+        Fact::Accepted(flow) => ("accepted", format!("accepted {}", flow.remote)),
+        Fact::TlsStarted { server_name, .. } => {
+            ("tls-started", format!("ClientHello for {server_name}"))
+        }
+        Fact::TlsEstablished {
+            version,
+            suite,
+            group,
+            alpn,
+            ..
+        } => {
+            let parts = [Some(version), Some(suite), group.as_ref(), alpn.as_ref()];
+            let parts: Vec<_> = parts.into_iter().flatten().map(String::as_str).collect();
+            ("tls-established", parts.join(", "))
+        }
+        Fact::TlsFailed { error, .. } => ("tls-failed", error.clone()),
+        Fact::CertificateAccepted {
+            server_name,
+            anchor,
+            ..
+        } => (
+            "certificate-accepted",
+            format!("chain for {server_name} up to {anchor}"),
+        ),
+        Fact::CertificateRefused {
+            server_name, error, ..
+        } => ("certificate-refused", format!("{server_name}: {error}")),
+        Fact::RequestSent { method, target, .. } => ("request-sent", format!("{method} {target}")),
+        Fact::RequestReceived { method, target, .. } => {
+            ("request-received", format!("{method} {target}"))
+        }
+        Fact::TargetChosen {
+            target,
+            address,
+            reason,
+            ..
+        } => ("target-chosen", format!("{target} at {address}: {reason}")),
+        Fact::ResponseSent { status, .. } => ("response-sent", format!("HTTP {status}")),
+        Fact::ResponseReceived { status, bytes, .. } => (
+            "response-received",
+            format!("HTTP {status}, {bytes} bytes of body"),
+        ),
+        Fact::Closed(flow) => ("closed", format!("closes {flow}")),
+        Fact::StepFailed { error } => ("step-failed", error.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expect::fixture::{at, name};
+
+    #[test]
+    fn a_secret_is_named_and_not_shown() {
+        let event = Event {
+            at: at(0.0),
+            node: name("alb"),
+            what: What::Secret("CLIENT_RANDOM 00ff aa55".into()),
+        };
+        let (kind, text) = words(&event);
+        assert_eq!((kind, text.as_str()), ("secret", "secret CLIENT_RANDOM"));
+    }
+}

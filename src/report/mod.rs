@@ -1,0 +1,17 @@
+//! Reports on a finished run: one format a file, pure functions of the record and its findings. What holds and what
+//! does not is decided in `expect`; nothing here prints or writes a file.
+
+pub mod comments;
+mod findings;
+mod happening;
+pub mod json;
+mod ladder;
+mod paint;
+mod rows;
+mod story;
+pub mod summary;
+pub mod terminal;
+mod text;
+mod timeline;
+
+pub use paint::Paint;

@@ -1,0 +1,202 @@
+//! The packets of a run in order of sending, each with its two ends among the columns of the ladder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::summary::{Label, labels};
+use crate::dissect::message::{Frame, TcpPart};
+use crate::event::{DropCause, PacketId, What};
+use crate::expect::{Record, retransmitted};
+use crate::lab::plan::Plan;
+use crate::name::Name;
+use crate::net::topology::NodeKind;
+use crate::role::config::Role;
+use crate::time::Instant;
+
+/// A packet.
+#[derive(Debug)]
+pub(super) struct Row<'a> {
+    /// As the main capture shows it, or, when it never got there, the tap that saw it first.
+    pub(super) frame: &'a Frame,
+    /// Whether it is in the main capture.
+    pub(super) in_main: bool,
+    /// When it left its sender, as far as any tap knows.
+    pub(super) sent: Instant,
+    /// Its words.
+    pub(super) label: Label,
+    /// Whether it repeats an earlier one.
+    pub(super) again: bool,
+    /// Why it did not arrive, and on which link.
+    pub(super) lost: Option<(DropCause, Option<Name>)>,
+    /// Its ends: from and to, as indices into the columns.
+    pub(super) ends: (usize, usize),
+}
+
+impl Row<'_> {
+    /// An acknowledgment and nothing else, which arrives.
+    pub(super) fn is_pure_ack(&self) -> bool {
+        let ack = self.frame.tcp.is_some_and(|t| t.part == TcpPart::Ack);
+        ack && self.frame.messages.is_empty() && self.lost.is_none()
+    }
+}
+
+/// All packets and the nodes that take part, in order of their place on the path.
+#[derive(Debug)]
+pub(super) struct Rows<'a> {
+    /// Packets, in order of sending.
+    pub(super) rows: Vec<Row<'a>>,
+    /// Names of the columns.
+    pub(super) columns: Vec<String>,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(record: &Record<'a>) -> Self {
+        let sent = sending_times(record);
+        let lost = losses(record);
+        let again = retransmitted(record);
+        let mut frames: Vec<(&Frame, bool)> = record.frames.iter().map(|f| (f, true)).collect();
+        frames.extend(
+            lost_before_main(record, &lost)
+                .into_iter()
+                .map(|f| (f, false)),
+        );
+        let when = |f: &Frame| sent.get(&f.packet).copied().unwrap_or(f.at);
+        frames.sort_by_key(|(f, _)| (when(f), f.packet, f.number));
+
+        let columns = columns(record.plan, &frames);
+        let bare: Vec<&Frame> = frames.iter().map(|(f, _)| *f).collect();
+        let rows = frames
+            .iter()
+            .zip(labels(&bare))
+            .map(|((frame, in_main), label)| {
+                let column = |address: IpAddr| {
+                    let end = end_of(record.plan, address);
+                    columns.iter().position(|c| *c == end).unwrap_or(0)
+                };
+                Row {
+                    frame,
+                    in_main: *in_main,
+                    sent: when(frame),
+                    label,
+                    again: again.contains(&frame.packet),
+                    lost: lost
+                        .get(&frame.packet)
+                        .cloned()
+                        .or_else(|| Some((frame.lost?, None))),
+                    ends: (column(frame.source.ip()), column(frame.destination.ip())),
+                }
+            });
+        Self {
+            rows: rows.collect(),
+            columns: columns.iter().map(|c| c.name(record.plan)).collect(),
+        }
+    }
+}
+
+/// The name of the column that an address belongs to.
+pub(super) fn end_name(plan: &Plan, address: IpAddr) -> String {
+    end_of(plan, address).name(plan)
+}
+
+/// An end of packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Node(usize),
+    Unknown(IpAddr),
+}
+
+impl End {
+    fn name(self, plan: &Plan) -> String {
+        match self {
+            Self::Node(n) => plan.topology.nodes[n].name.to_string(),
+            Self::Unknown(address) => address.to_string(),
+        }
+    }
+
+    /// Place on the path from the user on.
+    fn rank(self, plan: &Plan) -> u8 {
+        let Self::Node(index) = self else { return 6 };
+        let role = plan.roles.iter().find(|(n, _)| *n == index);
+        match (role.map(|(_, r)| r), &plan.topology.nodes[index].kind) {
+            (Some(Role::Resolver(_)), _) => 0,
+            (Some(Role::Browser(_)), _) => 1,
+            (None, NodeKind::Router) => 2,
+            (Some(Role::Alb(_)), _) => 3,
+            (Some(Role::App(_)), _) | (None, NodeKind::DockerHost { .. }) => 4,
+            (None, NodeKind::Host) => 5,
+        }
+    }
+}
+
+/// A container stands in the column of the host that publishes it.
+fn end_of(plan: &Plan, address: IpAddr) -> End {
+    let publishes = |kind: &NodeKind| match kind {
+        NodeKind::DockerHost { publish } => publish.iter().any(|p| p.container.ip() == address),
+        NodeKind::Host | NodeKind::Router => false,
+    };
+    let mut nodes = plan.topology.nodes.iter();
+    let host = nodes.position(|n| publishes(&n.kind));
+    let node = host.or_else(|| plan.topology.node_with(address));
+    node.map_or(End::Unknown(address), End::Node)
+}
+
+fn columns(plan: &Plan, frames: &[(&Frame, bool)]) -> Vec<End> {
+    let addresses: BTreeSet<IpAddr> = frames
+        .iter()
+        .flat_map(|(f, _)| [f.source.ip(), f.destination.ip()])
+        .collect();
+    let ends: BTreeSet<End> = addresses.into_iter().map(|a| end_of(plan, a)).collect();
+    let mut ends: Vec<End> = ends.into_iter().collect();
+    ends.sort_by_key(|e| (e.rank(plan), *e));
+    ends
+}
+
+fn sending_times(record: &Record<'_>) -> BTreeMap<PacketId, Instant> {
+    let mut sent = BTreeMap::new();
+    for frame in record.everywhere() {
+        let first = sent.entry(frame.packet).or_insert(frame.at);
+        *first = frame.at.min(*first);
+    }
+    sent
+}
+
+/// Packets that did not arrive. One that the receiving stack put aside has arrived.
+fn losses(record: &Record<'_>) -> BTreeMap<PacketId, (DropCause, Option<Name>)> {
+    let mut lost = BTreeMap::new();
+    for event in record.events {
+        let What::Dropped {
+            packet,
+            cause,
+            link,
+            ..
+        } = &event.what
+        else {
+            continue;
+        };
+        if *cause != DropCause::FinGuard {
+            lost.insert(*packet, (*cause, link.clone()));
+        }
+    }
+    lost
+}
+
+/// Lost on the way to the main tap: only taps nearer to the sender saw them.
+fn lost_before_main<'a>(
+    record: &Record<'a>,
+    lost: &BTreeMap<PacketId, (DropCause, Option<Name>)>,
+) -> Vec<&'a Frame> {
+    let mut missing: BTreeSet<PacketId> = lost.keys().copied().collect();
+    for frame in record.frames {
+        missing.remove(&frame.packet);
+    }
+    let mut found: BTreeMap<PacketId, &Frame> = BTreeMap::new();
+    for frame in record.taps.iter().flat_map(|t| &t.frames) {
+        if missing.contains(&frame.packet) {
+            let first = found.entry(frame.packet).or_insert(frame);
+            if frame.at < first.at {
+                *first = frame;
+            }
+        }
+    }
+    found.into_values().collect()
+}

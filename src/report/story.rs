@@ -1,0 +1,231 @@
+//! The story that the packets tell, as headings over them.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::rows::{Row, Rows};
+use super::summary::Http;
+use super::text::millis;
+use crate::dissect::message::{Frame, Message, TcpPart, TlsKind};
+use crate::time::Instant;
+
+/// A heading before a row.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Heading {
+    /// Index of the row that it stands before.
+    pub(super) before: usize,
+    /// As in "DNS".
+    pub(super) title: String,
+    /// As in "where is your-app.com?" and "20.0 ms"; may be empty.
+    pub(super) notes: Vec<String>,
+}
+
+/// What begins where.
+pub(super) fn headings(rows: &Rows<'_>) -> Vec<Heading> {
+    let mut told = Told::default();
+    let all = rows.rows.iter().enumerate();
+    let opened = all.filter_map(|(index, row)| {
+        let (title, notes) = told.opens(rows, index, row)?;
+        Some(Heading {
+            before: index,
+            title,
+            notes,
+        })
+    });
+    opened.collect()
+}
+
+/// What has been told already.
+#[derive(Default)]
+struct Told {
+    lookups: BTreeSet<(u16, String)>,
+    connections: usize,
+    hellos: BTreeSet<(SocketAddr, SocketAddr)>,
+    encrypted_targets: BTreeSet<String>,
+    plain_response: bool,
+}
+
+impl Told {
+    fn opens(
+        &mut self,
+        rows: &Rows<'_>,
+        index: usize,
+        row: &Row<'_>,
+    ) -> Option<(String, Vec<String>)> {
+        let frame = row.frame;
+        let (from, to) = (&rows.columns[row.ends.0], &rows.columns[row.ends.1]);
+        for message in &frame.messages {
+            if let Message::DnsQuery { name, .. } = message
+                && self.lookups.insert((frame.source.port(), name.clone()))
+            {
+                let mut notes = vec![format!("where is {name}?")];
+                notes.extend(dns_time(rows, index, name));
+                return Some(("DNS".into(), notes));
+            }
+            if let Message::Tls(t) = message
+                && matches!(t.kind, TlsKind::ClientHello { .. })
+                && self.hellos.insert((frame.source, frame.destination))
+            {
+                return Some(tls_heading(rows, index));
+            }
+        }
+        if frame.tcp.is_some_and(|t| t.part == TcpPart::Syn) && !row.again {
+            self.connections += 1;
+            let title = match self.connections {
+                1 => format!("TCP handshake {from} ⇄ {to}"),
+                2 => format!("A second TCP connection, {from} ⇄ {to}"),
+                n => format!("TCP connection {n}, {from} ⇄ {to}"),
+            };
+            return Some((title, tcp_time(rows, index).into_iter().collect()));
+        }
+        if row.label.piece.is_some_and(|(k, _)| k > 1) || row.again {
+            return None;
+        }
+        match row.label.http.as_ref()? {
+            Http::Request {
+                inside_tls: true,
+                target,
+            } => {
+                self.encrypted_targets.insert(target.clone());
+                let who = format!("only {from} and {to} hold the keys");
+                Some(("HTTP request inside TLS".into(), vec![who]))
+            }
+            Http::Request {
+                inside_tls: false,
+                target,
+            } => {
+                let same = self.encrypted_targets.contains(target);
+                let title = if same {
+                    "The same request, plain text"
+                } else {
+                    "HTTP request in plain text"
+                };
+                Some((title.into(), vec![format!("{from} → {to}")]))
+            }
+            Http::Response { inside_tls: false } => {
+                self.plain_response = true;
+                None
+            }
+            Http::Response { inside_tls: true } => {
+                let again = if self.plain_response { "again " } else { "" };
+                Some((format!("Response encrypted {again}for {to}"), vec![]))
+            }
+        }
+    }
+}
+
+fn dns_time(rows: &Rows<'_>, query: usize, wanted: &str) -> Option<String> {
+    let asked = &rows.rows[query];
+    let answers = |f: &Frame| {
+        let mut messages = f.messages.iter();
+        f.destination == asked.frame.source
+            && messages.any(|m| matches!(m, Message::DnsAnswer { name, .. } if name == wanted))
+    };
+    let answer = rows.rows[query..]
+        .iter()
+        .find(|r| answers(r.frame) && r.lost.is_none())?;
+    Some(ms(answer.frame.at - asked.sent))
+}
+
+fn tcp_time(rows: &Rows<'_>, syn: usize) -> Option<String> {
+    let first = &rows.rows[syn];
+    let rest = || same_stream(rows, syn);
+    let answers =
+        |r: &&Row<'_>| r.frame.tcp.is_some_and(|t| t.part == TcpPart::SynAck) && r.lost.is_none();
+    let answer = rest().find(answers)?;
+    let time = ms(answer.frame.at - first.sent);
+    let disturbed = rest()
+        .take_while(|r| r.sent <= answer.sent)
+        .any(|r| r.again || r.lost.is_some());
+    Some(if disturbed {
+        time
+    } else {
+        format!("{time}, one round trip")
+    })
+}
+
+/// TLS 1.3 is established when the client has sent its Finished, before when it has received the server's.
+fn tls_heading(rows: &Rows<'_>, hello: usize) -> (String, Vec<String>) {
+    let first = &rows.rows[hello];
+    let (mut version, mut certificate, mut end) = (None, false, None::<(Instant, Instant)>);
+    for row in same_stream(rows, hello).filter(|r| r.lost.is_none()) {
+        let by_client = row.frame.source == first.frame.source;
+        for message in &row.frame.messages {
+            let Message::Tls(t) = message else { continue };
+            if let TlsKind::ServerHello { version: v, .. } = &t.kind {
+                version = Some(v.clone());
+            }
+            certificate |= matches!(t.kind, TlsKind::Certificate { .. });
+            let thirteen = version.as_deref() == Some("TLS 1.3");
+            if t.kind == TlsKind::Finished && end.is_none() && by_client == thirteen {
+                let at = if by_client { row.sent } else { row.frame.at };
+                end = Some((at, row.sent));
+            }
+        }
+    }
+    let mut notes = Vec::new();
+    if let Some((at, last_sent)) = end {
+        let disturbed = same_stream(rows, hello)
+            .take_while(|r| r.sent <= last_sent)
+            .any(|r| r.again || r.lost.is_some());
+        let trips = match (version.as_deref(), certificate) {
+            (Some("TLS 1.2"), true) if !disturbed => ", two round trips",
+            (Some("TLS 1.3"), _) if !disturbed => ", one round trip",
+            _ => "",
+        };
+        notes.push(format!("{}{trips}", ms(at - first.sent)));
+    }
+    let title = format!("{} handshake", version.as_deref().unwrap_or("TLS"));
+    (title, notes)
+}
+
+fn same_stream<'r, 'a>(rows: &'r Rows<'a>, from: usize) -> impl Iterator<Item = &'r Row<'a>> {
+    let frame = rows.rows[from].frame;
+    let ends = (frame.source, frame.destination);
+    rows.rows[from..].iter().filter(move |r| {
+        let (source, destination) = (r.frame.source, r.frame.destination);
+        (source, destination) == ends || (destination, source) == ends
+    })
+}
+
+fn ms(d: Duration) -> String {
+    format!("{} ms", millis(d))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::DropCause;
+    use crate::expect::fixture;
+
+    fn titles(run: &fixture::Run) -> Vec<String> {
+        let record = run.record();
+        let headings = headings(&Rows::new(&record));
+        let line = |h: &Heading| format!("{} | {}", h.title, h.notes.join(" | "));
+        headings.iter().map(line).collect()
+    }
+
+    #[test]
+    fn the_main_lab_is_told_in_seven_headings() {
+        assert_eq!(
+            titles(&fixture::main_lab()),
+            [
+                "DNS | where is your-app.com? | 20.0 ms",
+                "TCP handshake user ⇄ alb | 20.0 ms, one round trip",
+                "TLS 1.3 handshake | 22.0 ms, one round trip",
+                "HTTP request inside TLS | only user and alb hold the keys",
+                "A second TCP connection, alb ⇄ ec2-a | 2.0 ms, one round trip",
+                "The same request, plain text | alb → ec2-a",
+                "Response encrypted again for user | ",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_lost_syn_ack_leaves_the_handshake_without_a_time() {
+        let mut run = fixture::main_lab();
+        run.lose(4, DropCause::Loss);
+        assert_eq!(titles(&run)[1], "TCP handshake user ⇄ alb | ");
+    }
+}

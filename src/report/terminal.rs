@@ -1,0 +1,394 @@
+//! The whole report for a terminal, and the plain ladder that is kept as a golden file.
+
+use super::findings::{self, verdict};
+use super::ladder::{Ladder, WIDTH_MIN};
+use super::paint::{Paint, Tone};
+use super::rows::Row;
+use super::text::{millis, plural, squeeze, width};
+use super::timeline;
+use crate::dissect::message::{Message, TlsKind};
+use crate::expect::{Finding, Record};
+
+/// How to show a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    /// Columns of the terminal. Below 80 it is laid out for 80.
+    pub width: usize,
+    /// Whether pure ACKs are shown too.
+    pub all: bool,
+    /// Colour or none.
+    pub paint: Paint,
+}
+
+/// Columns of the golden ladder.
+const GOLDEN_WIDTH: usize = 100;
+
+/// The whole: headline, ladder, what was lost, timeline, findings, verdict. Ends with a line end.
+#[must_use]
+pub fn render(record: &Record<'_>, findings: &[Finding], layout: Layout) -> String {
+    let Layout { width, all, paint } = layout;
+    let ladder = Ladder::new(record, width);
+    let seed = format!("seed {}", record.seed);
+    let mut lines = headline(record, width, Some(&seed), paint);
+    lines.push(String::new());
+    lines.extend(ladder.render(all, paint));
+    lines.extend(lost(&ladder, width, paint));
+    for block in [
+        timeline::render(record, width, paint),
+        findings::render(record, findings, &ladder, width, paint),
+    ] {
+        if !block.is_empty() {
+            lines.push(String::new());
+            lines.extend(block);
+        }
+    }
+    lines.push(String::new());
+    lines.push(last_line(record, findings, paint));
+    finish(&lines)
+}
+
+/// The ladder alone, every packet, 100 columns, without colour and without the seed: the golden text of a lab.
+#[must_use]
+pub fn ladder_text(record: &Record<'_>) -> String {
+    let ladder = Ladder::new(record, GOLDEN_WIDTH);
+    let mut lines = headline(record, GOLDEN_WIDTH, None, Paint::Plain);
+    lines.push(String::new());
+    lines.extend(ladder.render(true, Paint::Plain));
+    lines.extend(lost(&ladder, GOLDEN_WIDTH, Paint::Plain));
+    finish(&lines)
+}
+
+/// Without spaces at line ends, which editors and Git dislike.
+fn finish(lines: &[String]) -> String {
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn headline(record: &Record<'_>, columns: usize, seed: Option<&str>, paint: Paint) -> Vec<String> {
+    let mut facts: Vec<String> = seed.map(String::from).into_iter().collect();
+    facts.push("virtual time".into());
+    facts.extend(tls_version(record));
+    let streams = record.frames.iter().filter_map(|f| f.stream).max();
+    let connections = streams.map_or(0, |s| s + 1);
+    facts.push(plural(connections, "TCP connection"));
+    facts.push(plural(record.frames.len(), "packet"));
+    let title = format!("tunlab run {}", record.plan.name);
+    let facts = facts.join(" · ");
+    let one = format!("{title}   {facts}");
+    if width(&one) <= columns.max(WIDTH_MIN) {
+        let title = paint.dip(Tone::Strong, &title);
+        return vec![format!("{title}   {facts}")];
+    }
+    let columns = columns.max(WIDTH_MIN);
+    vec![
+        paint.dip(Tone::Strong, &squeeze(&title, columns)),
+        squeeze(&facts, columns),
+    ]
+}
+
+/// Of the first ServerHello.
+pub(super) fn tls_version(record: &Record<'_>) -> Option<String> {
+    let mut messages = record.frames.iter().flat_map(|f| &f.messages);
+    messages.find_map(|m| {
+        let Message::Tls(t) = m else { return None };
+        let TlsKind::ServerHello { version, .. } = &t.kind else {
+            return None;
+        };
+        Some(version.clone())
+    })
+}
+
+/// Losses with their causes; the first ones, when there are many.
+fn lost(ladder: &Ladder<'_>, columns: usize, paint: Paint) -> Vec<String> {
+    const SHOWN: usize = 8;
+    let all: Vec<&Row<'_>> = ladder.troubled().filter(|r| r.lost.is_some()).collect();
+    let mut lines: Vec<String> = all
+        .iter()
+        .take(SHOWN)
+        .filter_map(|row| {
+            let (cause, link) = row.lost.as_ref()?;
+            let number = if row.in_main {
+                format!("#{}", row.frame.number)
+            } else {
+                "–".into()
+            };
+            let on = link.as_ref().map(|l| format!(" ({l})")).unwrap_or_default();
+            let text = format!("  ✕ {number} {}: {cause}{on}", row.label);
+            Some(paint.dip(Tone::Bad, &squeeze(&text, columns.max(WIDTH_MIN))))
+        })
+        .collect();
+    if all.len() > SHOWN {
+        lines.push(format!("  ✕ and {} more", all.len() - SHOWN));
+    }
+    lines
+}
+
+fn last_line(record: &Record<'_>, findings: &[Finding], paint: Paint) -> String {
+    let mut parts = Vec::new();
+    if !findings.is_empty() {
+        parts.push(format!("{}.", verdict(findings, paint)));
+    }
+    parts.push(match timeline::total(record) {
+        Some((total, Some(text))) => {
+            format!(
+                "total {} ms   (the text: {} ms)",
+                millis(total),
+                millis(text)
+            )
+        }
+        Some((total, None)) => format!("total {} ms", millis(total)),
+        None => "the request was not answered".into(),
+    });
+    format!("  {}", parts.join("   "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::DropCause;
+    use crate::expect::{fixture, judge};
+
+    fn report(run: &fixture::Run, width: usize, all: bool, paint: Paint) -> String {
+        let record = run.record();
+        render(&record, &judge(&record), Layout { width, all, paint })
+    }
+
+    /// The part before the timeline.
+    fn upper(report: &str) -> String {
+        format!("\n{}", &report[..report.find("\n\n  phase").unwrap() + 1])
+    }
+
+    fn disturbed() -> fixture::Run {
+        let mut run = fixture::main_lab();
+        run.lose(6, DropCause::DropNth(1));
+        run.lose(8, DropCause::Loss);
+        run
+    }
+
+    #[test]
+    fn eighty_columns() {
+        let text = report(&fixture::main_lab(), 80, false, Paint::Plain);
+        assert_eq!(upper(&text), LADDER_80);
+    }
+
+    #[test]
+    fn a_golden_ladder_has_a_hundred_columns_and_every_packet() {
+        let text = ladder_text(&fixture::main_lab().record());
+        assert_eq!(format!("\n{text}"), LADDER_100);
+    }
+
+    #[test]
+    fn a_hundred_and_twenty_columns_with_losses() {
+        let text = report(&disturbed(), 120, false, Paint::Plain);
+        assert_eq!(upper(&text), LADDER_120);
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for run in [fixture::main_lab(), disturbed()] {
+            for columns in 80..180 {
+                for line in report(&run, columns, true, Paint::Plain).lines() {
+                    assert!(width(line) <= columns, "{columns}: {line}");
+                    assert_eq!(line.trim_end(), line);
+                }
+            }
+            let narrow = report(&run, 20, true, Paint::Plain);
+            assert_eq!(narrow, report(&run, 80, true, Paint::Plain));
+        }
+    }
+
+    #[test]
+    fn colour_adds_escapes_and_nothing_else() {
+        let run = disturbed();
+        let colour = report(&run, 100, false, Paint::Colour);
+        let mut plain = String::new();
+        let mut rest = colour.as_str();
+        while let Some(start) = rest.find('\u{1b}') {
+            plain.push_str(&rest[..start]);
+            let end = rest[start..].find('m').unwrap();
+            rest = &rest[start + end + 1..];
+        }
+        plain.push_str(rest);
+        let trimmed: Vec<&str> = plain.lines().map(str::trim_end).collect();
+        let expected = report(&run, 100, false, Paint::Plain);
+        assert_eq!(trimmed, expected.lines().collect::<Vec<_>>());
+        assert!(colour.len() > plain.len());
+    }
+
+    #[test]
+    fn a_broken_expectation_shows_its_packets_and_how_to_play_it_again() {
+        let text = report(&disturbed(), 100, false, Paint::Plain);
+        let at = text.find("  FAIL  clean").unwrap();
+        assert_eq!(format!("\n{}", &text[at..]), BROKEN);
+    }
+
+    #[test]
+    fn a_run_without_packets_is_still_a_report() {
+        let mut run = fixture::main_lab();
+        run.frames.clear();
+        run.taps.clear();
+        run.events.clear();
+        let text = report(&run, 80, false, Paint::Plain);
+        assert!(text.contains("no packet was captured"));
+        assert!(text.ends_with("1 of 14 expectations held.   the request was not answered\n"));
+    }
+
+    #[test]
+    fn more_nodes_than_columns_share_one() {
+        let mut run = fixture::main_lab();
+        let syn = run.frames[10].clone();
+        for n in 0..40 {
+            let mut other = syn.clone();
+            other
+                .destination
+                .set_ip(std::net::Ipv4Addr::new(10, 9, 0, n).into());
+            other.packet = crate::event::PacketId(100 + u64::from(n));
+            other.number = 29 + usize::from(n);
+            run.frames.push(other);
+        }
+        let text = report(&run, 80, false, Paint::Plain);
+        assert!(text.lines().all(|l| width(l) <= 80));
+        assert!(text.lines().any(|l| l.trim_end().ends_with("#68")));
+    }
+
+    const LADDER_80: &str = "
+tunlab run https-through-alb
+seed 1 · virtual time · TLS 1.3 · 2 TCP connections · 28 packets
+
+ sent ms  resolver          user                   alb                 ec2-a no.
+         1  DNS · where is your-app.com? · 20.0 ms
+     0.0  ◀─ A your-app.com? ─┤                     │                      │ #1
+    11.0  ├─ A 198.51.100.10 ─▶                     │                      │ #2
+         2  TCP handshake user ⇄ alb · 20.0 ms, one round trip
+    20.0  │                   ├──────── SYN ────────▶                      │ #3
+    30.0  │                   ◀────── SYN, ACK ─────┤                      │ #4
+    40.0  │                   ├──────── ACK ────────▶                      │ #5
+         3  TLS 1.3 handshake · 22.0 ms, one round trip
+    40.0  │                   ├─ ClientHello 517 B ─▶                      │ #6
+    51.0  │                   ◀══ ServerHello + … ──┤                      │ #8
+    62.0  │                   ├═══ Finished 80 B ═══▶                      │ #9
+         4  HTTP request inside TLS · only user and alb hold the keys
+    62.0  │                   ├ GET /noti…th/check ═▶                      │ #10
+    72.0  │                   ◀══ NewSessionTicket ═┤                      │ #21
+         5  A second TCP connection, alb ⇄ ec2-a · 2.0 ms, one round trip
+    72.5  │                   │                     ├──────── SYN ─────────▶ #11
+    73.5  │                   │                     ◀────── SYN, ACK ──────┤ #12
+    74.5  │                   │                     ├──────── ACK ─────────▶ #13
+         6  The same request, plain text · alb → ec2-a
+    74.5  │                   │                     ├ GET /noti…lth/check ─▶ #14
+    80.5  │                   │                     ◀─ HTTP 200 1/2 1448 B ┤ #16
+    80.5  │                   │                     ◀─ HTTP 200 2/2 1358 B ┤ #17
+    80.5  │                   │                     ◀────── FIN, ACK ──────┤ #18
+    81.5  │                   │                     ├────── FIN, ACK ──────▶ #20
+         7  Response encrypted again for user
+    82.0  │                   ◀════ HTTP 200 1/2 ═══┤                      │ #24
+    82.0  │                   ◀════ HTTP 200 2/2 ═══┤                      │ #25
+    82.0  │                   ◀═ close_notify 24 B ═┤                      │ #26
+    82.0  │                   ◀────── FIN, ACK ─────┤                      │ #27
+    92.0  │                   ├───── FIN, ACK ──────▶                      │ #28
+
+  ─── anyone on that hop can read it
+  ═══ ciphertext to anyone without the keys
+  ─ ═ begins readable, goes on encrypted
+  5 pure ACKs hidden; --all shows them
+";
+    const LADDER_100: &str = "
+tunlab run https-through-alb   virtual time · TLS 1.3 · 2 TCP connections · 28 packets
+
+ sent ms  resolver          user                             alb                           ec2-a no.
+         1  DNS · where is your-app.com? · 20.0 ms
+     0.0  ◀─ A your-app.com? ─┤                               │                                │ #1
+    11.0  ├─ A 198.51.100.10 ─▶                               │                                │ #2
+         2  TCP handshake user ⇄ alb · 20.0 ms, one round trip
+    20.0  │                   ├───────────── SYN ─────────────▶                                │ #3
+    30.0  │                   ◀─────────── SYN, ACK ──────────┤                                │ #4
+    40.0  │                   ├───────────── ACK ─────────────▶                                │ #5
+         3  TLS 1.3 handshake · 22.0 ms, one round trip
+    40.0  │                   ├────── ClientHello 517 B ──────▶                                │ #6
+    50.0  │                   ◀───────────── ACK ─────────────┤                                │ #7
+    51.0  │                   ◀════ ServerHello + … 1364 B ───┤                                │ #8
+    62.0  │                   ├════════ Finished 80 B ════════▶                                │ #9
+         4  HTTP request inside TLS · only user and alb hold the keys
+    62.0  │                   ├ GET /notifi…alth/check 151 B ═▶                                │ #10
+    72.0  │                   ◀════ NewSessionTicket 271 B ═══┤                                │ #21
+         5  A second TCP connection, alb ⇄ ec2-a · 2.0 ms, one round trip
+    72.5  │                   │                               ├───────────── SYN ──────────────▶ #11
+    73.5  │                   │                               ◀─────────── SYN, ACK ───────────┤ #12
+    74.5  │                   │                               ├───────────── ACK ──────────────▶ #13
+         6  The same request, plain text · alb → ec2-a
+    74.5  │                   │                               ├ GET /notifi…ealth/check 268 B ─▶ #14
+    75.5  │                   │                               ◀────────────── ACK ─────────────┤ #15
+    80.5  │                   │                               ◀────── HTTP 200 1/2 1448 B ─────┤ #16
+    80.5  │                   │                               ◀────── HTTP 200 2/2 1358 B ─────┤ #17
+    80.5  │                   │                               ◀─────────── FIN, ACK ───────────┤ #18
+    81.5  │                   │                               ├───────────── ACK ──────────────▶ #19
+    81.5  │                   │                               ├─────────── FIN, ACK ───────────▶ #20
+         7  Response encrypted again for user
+    82.0  │                   ◀═════ HTTP 200 1/2 1448 B ═════┤                                │ #24
+    82.0  │                   ◀═════ HTTP 200 2/2 1380 B ═════┤                                │ #25
+    82.0  │                   ◀══════ close_notify 24 B ══════┤                                │ #26
+    82.0  │                   ◀─────────── FIN, ACK ──────────┤                                │ #27
+    82.0  │                   ├───────────── ACK ─────────────▶                                │ #22
+    82.5  │                   │                               ◀────────────── ACK ─────────────┤ #23
+    92.0  │                   ├────────── FIN, ACK ───────────▶                                │ #28
+
+  ─── anyone on that hop can read it    ═══ ciphertext to anyone without the keys
+  ─ ═ begins readable, goes on encrypted
+";
+    const LADDER_120: &str = "
+tunlab run https-through-alb   seed 1 · virtual time · 2 TCP connections · 27 packets
+
+ sent ms  resolver          user                                         alb                                   ec2-a no.
+         1  DNS · where is your-app.com? · 20.0 ms
+     0.0  ◀─ A your-app.com? ─┤                                           │                                        │ #1
+    11.0  ├─ A 198.51.100.10 ─▶                                           │                                        │ #2
+         2  TCP handshake user ⇄ alb · 20.0 ms, one round trip
+    20.0  │                   ├─────────────────── SYN ───────────────────▶                                        │ #3
+    30.0  │                   ◀───────────────── SYN, ACK ────────────────┤                                        │ #4
+    40.0  │                   ├─────────────────── ACK ───────────────────▶                                        │ #5
+         3  TLS handshake
+    40.0  │                   ├────────── ClientHello 517 B ───────────✕  │                                        │ #6
+    51.0  │                   │  ✕═ ServerHello + Cert + Finished 1364 B ─┤                                        │ –
+    62.0  │                   ├══════════════ Finished 80 B ══════════════▶                                        │ #8
+         4  HTTP request inside TLS · only user and alb hold the keys
+    62.0  │                   ├══ GET /notification/health/check 151 B ═══▶                                        │ #9
+    72.0  │                   ◀══════════ NewSessionTicket 271 B ═════════┤                                        │ #20
+         5  A second TCP connection, alb ⇄ ec2-a · 2.0 ms, one round trip
+    72.5  │                   │                                           ├───────────────── SYN ──────────────────▶ #10
+    73.5  │                   │                                           ◀─────────────── SYN, ACK ───────────────┤ #11
+    74.5  │                   │                                           ├───────────────── ACK ──────────────────▶ #12
+         6  The same request, plain text · alb → ec2-a
+    74.5  │                   │                                           ├─ GET /notification/health/check 268 B ─▶ #13
+    80.5  │                   │                                           ◀────────── HTTP 200 1/2 1448 B ─────────┤ #15
+    80.5  │                   │                                           ◀────────── HTTP 200 2/2 1358 B ─────────┤ #16
+    80.5  │                   │                                           ◀─────────────── FIN, ACK ───────────────┤ #17
+    81.5  │                   │                                           ├─────────────── FIN, ACK ───────────────▶ #19
+         7  Response encrypted again for user
+    82.0  │                   ◀═══════════ HTTP 200 1/2 1448 B ═══════════┤                                        │ #23
+    82.0  │                   ◀═══════════ HTTP 200 2/2 1380 B ═══════════┤                                        │ #24
+    82.0  │                   ◀════════════ close_notify 24 B ════════════┤                                        │ #25
+    82.0  │                   ◀───────────────── FIN, ACK ────────────────┤                                        │ #26
+    92.0  │                   ├──────────────── FIN, ACK ─────────────────▶                                        │ #27
+
+  ─── anyone on that hop can read it    ═══ ciphertext to anyone without the keys
+  ─ ═ begins readable, goes on encrypted    ✕ lost    – not in the main capture
+  5 pure ACKs hidden; --all shows them
+  ✕ #6 ClientHello 517 B: dropped by the lab: number 1 of those that match (edge)
+  ✕ – ServerHello + Certificate + Finished 1364 B: lost at random on the link (edge)
+";
+    const BROKEN: &str = "
+  FAIL  clean                                       2 lost, 0 retransmitted, 0 reset  6 alb-edge:5
+        expected no packet lost, retransmitted or reset
+        found 2 lost, 0 retransmitted, 0 reset
+ sent ms  resolver          user                             alb                           ec2-a no.
+    40.0  │                   ├──── ClientHello 517 B ─────✕  │                                │ #6
+    51.0  │                   │  ✕══ ServerHello + … 1364 B ──┤                                │ –
+        again: tunlab run https-through-alb --seed 1
+
+  11 of 14 expectations held.   total 92.0 ms   (the text: 140.0 ms)
+";
+}
