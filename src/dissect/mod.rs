@@ -3,4 +3,7 @@
 //! captures and the expectations all read this one dissection. Where packets come from is not known here.
 
 pub mod field;
+pub mod filter;
+pub mod key_log;
+pub mod key_schedule;
 pub mod message;
