@@ -1,5 +1,8 @@
 //! Bytes to meaning, without state: IP packets and their flow, rewriting of headers, one message at a time of DNS,
 //! TLS and HTTP. Streams, reassembly and decryption are in `dissect`.
 
+pub mod dns;
+pub mod http;
 pub mod packet;
 pub mod rewrite;
+pub mod tls;
