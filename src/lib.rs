@@ -10,6 +10,7 @@ pub mod net;
 pub mod report;
 pub mod rng;
 pub mod role;
+pub mod run;
 pub mod stack;
 pub mod time;
 pub mod tls;

@@ -5,23 +5,18 @@ use std::net::IpAddr;
 use super::{Record, Ruling, TapRecord};
 use crate::dissect::message::Frame;
 use crate::event::Direction;
-use crate::lab::plan::{Count, Viewer};
+use crate::lab::plan::{Count, PacketFilter, Viewer};
 use crate::name::Name;
-
-/// Whether the display filter `filter` selects `frame`. A field or protocol alone selects the frames that have it.
-fn selects(filter: &str, frame: &Frame) -> bool {
-    frame.fields.has(filter.trim())
-}
 
 /// The number of packets that the filter selects is as wanted.
 pub(super) fn count(
     record: &Record<'_>,
     on: Option<&Name>,
     viewer: Viewer,
-    filter: &str,
+    filter: &PacketFilter,
     wanted: Count,
 ) -> Ruling {
-    let expected = format!("{} for `{filter}`", count_words(wanted));
+    let expected = format!("{} for `{}`", count_words(wanted), filter.text);
     let frames: Vec<&Frame> = match (on, viewer) {
         (None, Viewer::KeyHolder) => record.frames.iter().collect(),
         (None, Viewer::Observer) => record.observed.iter().collect(),
@@ -32,7 +27,7 @@ pub(super) fn count(
     };
     let selected: Vec<&Frame> = frames
         .iter()
-        .filter(|f| selects(filter, f))
+        .filter(|f| filter.filter.matches(f))
         .copied()
         .collect();
     let evidence = record.cite_all(selected.iter().copied());

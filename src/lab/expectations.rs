@@ -2,11 +2,11 @@
 
 use super::decode::{Fields, Item};
 use super::error::{Span, advice};
-use super::filter::check_filter;
 use super::network::Network;
 use super::pki::host_name;
-use super::plan::{Check, Connection, Count, Expectation, Milestone, Viewer};
+use super::plan::{Check, Connection, Count, Expectation, Milestone, PacketFilter, Viewer};
 use super::roles::version;
+use crate::dissect::filter::Filter;
 use crate::name::Name;
 use crate::net::topology::Topology;
 
@@ -188,7 +188,7 @@ impl Reader<'_, '_> {
             i.one_of("viewer", &known)
         });
         let filter = table.required("filter", "\"http.request\"");
-        let filter = filter.and_then(filter_text);
+        let filter = filter.and_then(self::filter);
         let count = table.exactly_one(&["count", "at-least", "at-most"]);
         let count = count.and_then(|i| {
             let n = i.integer(0..=u64::MAX)?;
@@ -339,19 +339,24 @@ fn message(item: Item<'_>) -> Option<String> {
     Some(word.to_owned())
 }
 
-fn filter_text(item: Item<'_>) -> Option<String> {
+fn filter(item: Item<'_>) -> Option<PacketFilter> {
     let text = item.text()?;
-    let Err(mistake) = check_filter(text) else {
-        return Some(text.to_owned());
-    };
-    let label = "expected a display filter such as \"http.request\"";
-    item.mistakes.add(
-        inside(&item, text, mistake.range),
-        mistake.message,
-        label.to_owned(),
-        mistake.help,
-    );
-    None
+    match Filter::parse(text) {
+        Ok(filter) => Some(PacketFilter {
+            text: text.to_owned(),
+            filter,
+        }),
+        Err(error) => {
+            let label = "expected a display filter such as \"http.request\"";
+            item.mistakes.add(
+                inside(&item, text, error.span),
+                error.message,
+                label.to_owned(),
+                error.help,
+            );
+            None
+        }
+    }
 }
 
 /// The place of a part of a text value: exact when the text is written without escapes on one line, else the whole.

@@ -17,7 +17,6 @@ pub mod plan;
 mod decode;
 mod error;
 mod expectations;
-mod filter;
 mod lay;
 mod links;
 mod network;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::dissect::filter::Filter;
 use crate::name::Name;
 use crate::net::topology::Topology;
 use crate::role::config::Role;
@@ -235,8 +236,8 @@ pub enum Check {
         on: Option<Name>,
         /// Who looks.
         viewer: Viewer,
-        /// The display filter, as written (known to parse).
-        filter: String,
+        /// The display filter.
+        filter: PacketFilter,
         /// How many.
         count: Count,
     },
@@ -265,6 +266,15 @@ pub enum Check {
     },
     /// Nothing was dropped, retransmitted or reset in the whole run.
     Clean,
+}
+
+/// A display filter, as written and as read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PacketFilter {
+    /// As written.
+    pub text: String,
+    /// As read.
+    pub filter: Filter,
 }
 
 /// A number or a bound.

@@ -20,7 +20,7 @@ use hyper::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Node;
-use super::config::{Alb, Listener, TargetGroup};
+use super::config::{Alb, TargetGroup};
 use super::http::{Body, Io, Timer, listed};
 use crate::event::{Fact, Flow};
 use crate::stack::TcpStream;
@@ -36,17 +36,13 @@ use target::Targets;
 /// Room for connections that are not accepted yet.
 const BACKLOG: usize = 4096;
 
-/// Starts the load balancer on `node`. `tls` makes the TLS side of a listener.
+/// Starts the load balancer on `node`. `sides` are the TLS sides of its listeners, `None` for HTTP, in their order.
 ///
 /// # Errors
-/// When a port is taken, or a TLS side cannot be made.
-pub fn start(
-    node: Node,
-    config: Alb,
-    mut tls: impl FnMut(&Listener) -> io::Result<Option<ServerSetup>>,
-) -> io::Result<()> {
-    let config = Rc::new(config);
-    for listener in &config.listeners {
+/// When a port is taken, or a listener forwards to a target group that there is not.
+pub fn start(node: Node, config: &Alb, sides: Vec<Option<ServerSetup>>) -> io::Result<()> {
+    let config = Rc::new(config.clone());
+    for (listener, tls) in config.listeners.iter().zip(sides) {
         let socket = node.host.listen(listener.port, BACKLOG)?;
         let group = config
             .target_groups
@@ -58,7 +54,7 @@ pub fn start(
             config: config.clone(),
             group: group.clone(),
             port: listener.port,
-            tls: tls(listener)?,
+            tls,
             turn: Cell::new(0),
         });
         node.executor.spawn(async move {

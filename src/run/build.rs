@@ -1,0 +1,113 @@
+//! A world's programs and scenario, from the plan.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+
+use super::RunError;
+use crate::event::{Event, Trace, What};
+use crate::lab::plan::{Action, Plan};
+use crate::name::Name;
+use crate::rng::Seed;
+use crate::role::browser::{Browser, Destination};
+use crate::role::config::Role;
+use crate::role::{Chance, Node, alb, app, resolver};
+use crate::tls::Source;
+use crate::tls::authority::Pki;
+use crate::tls::client::ClientSetup;
+use crate::tls::key_log::Secrets;
+use crate::tls::server::{ServerSetup, SetupError};
+use crate::world::World;
+
+/// Starts every program and every step.
+pub(super) fn populate(
+    world: &mut World,
+    plan: &Plan,
+    seed: Seed,
+    trace: &Trace,
+) -> Result<(), RunError> {
+    let pki = Pki::build(&plan.pki, seed)?;
+    let secrets = Secrets::default();
+    publish(world, &secrets, trace);
+    let clock = world.clock().clone();
+    let mut browsers = BTreeMap::new();
+    for (index, role) in &plan.roles {
+        let name = plan.topology.nodes[*index].name.clone();
+        let node = Node {
+            name: name.clone(),
+            host: world.host(*index),
+            clock: clock.clone(),
+            executor: world.executor().clone(),
+            trace: trace.clone(),
+            chance: Chance::new(Some(seed), &name),
+        };
+        let started = match role {
+            Role::Browser(config) => {
+                let tls = ClientSetup::new(&config.tls, &pki, Source::Seed, &clock, &secrets)
+                    .map_err(|source| tls_error(&name, source))?;
+                let browser = Browser::new(node, config.clone(), tls);
+                browsers.insert(name.clone(), Rc::new(browser));
+                Ok(())
+            }
+            Role::Resolver(config) => resolver::start(node, config.clone()),
+            Role::App(config) => app::start(node, config.clone()),
+            Role::Alb(config) => {
+                let mut sides = Vec::new();
+                for listener in &config.listeners {
+                    let setup = listener.tls.as_ref().map(|tls| {
+                        ServerSetup::new(tls, &pki, Source::Seed, &clock, &secrets)
+                            .map_err(|source| tls_error(&name, source))
+                    });
+                    sides.push(setup.transpose()?);
+                }
+                alb::start(node, config, sides)
+            }
+        };
+        started.map_err(|source| start_error(&name, source))?;
+    }
+    for step in &plan.steps {
+        let browser = browsers
+            .get(&step.node)
+            .ok_or_else(|| RunError::NoBrowser(step.node.to_string()))?
+            .clone();
+        let (clock, at) = (clock.clone(), step.at);
+        let Action::Get(url) = step.action.clone();
+        world.executor().spawn_foreground(async move {
+            clock.sleep(at).await;
+            let to = Destination {
+                https: url.https,
+                host: &url.host,
+                port: url.port,
+                target: &url.target,
+            };
+            browser.get(to).await;
+        });
+    }
+    Ok(())
+}
+
+fn tls_error(node: &Name, source: SetupError) -> RunError {
+    let node = node.to_string();
+    RunError::Tls { node, source }
+}
+
+fn start_error(node: &Name, source: io::Error) -> RunError {
+    let node = node.to_string();
+    RunError::Start { node, source }
+}
+
+/// Secrets reach the trace before the packets that they open.
+fn publish(world: &mut World, secrets: &Secrets, trace: &Trace) {
+    // A secret belongs to a connection, not to a node: it is told in the name of the run.
+    let Ok(node) = Name::new("run") else { return };
+    let (secrets, trace, clock) = (secrets.clone(), trace.clone(), world.clock().clone());
+    world.before_packets(Box::new(move || {
+        for line in secrets.drain() {
+            trace.event(&Event {
+                at: clock.now(),
+                node: node.clone(),
+                what: What::Secret(line),
+            });
+        }
+    }));
+}

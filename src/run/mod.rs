@@ -1,0 +1,191 @@
+//! Plan and seed to a world, its trace and its captures. What the packets mean for the lab is judged elsewhere.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use crate::dissect::message::Frame;
+use crate::event::{Event, Trace};
+use crate::expect::{Record, TapRecord};
+use crate::lab::plan::Plan;
+use crate::net::Totals;
+use crate::rng::Seed;
+use crate::stack::TcpOptions;
+use crate::time::Instant;
+use crate::world::{Ended, World, WorldConfig};
+
+mod build;
+mod files;
+mod recording;
+
+use files::Files;
+use recording::Recording;
+
+/// Why a run could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// Keys, certificates or a TLS side could not be made.
+    #[error("failed to set up TLS on node `{node}`")]
+    Tls {
+        /// The node.
+        node: String,
+        /// Why.
+        #[source]
+        source: crate::tls::server::SetupError,
+    },
+    /// Certificates could not be made.
+    #[error("failed to make the lab's certificates")]
+    Pki(#[from] crate::tls::authority::PkiError),
+    /// A program could not start.
+    #[error("failed to start the program on node `{node}`")]
+    Start {
+        /// The node.
+        node: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A step names a node that cannot do it.
+    #[error("node `{0}` has no browser for its step")]
+    NoBrowser(String),
+    /// A file could not be written.
+    #[error("failed to write `{path}`")]
+    Write {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The stream of the main capture could not be written.
+    #[error("failed to write the capture stream")]
+    Stream(#[source] io::Error),
+}
+
+/// A run to be made.
+pub struct Run<'a> {
+    plan: &'a Plan,
+    seed: u64,
+    folder: Option<PathBuf>,
+    stream: Option<Box<dyn Write>>,
+    pcap: bool,
+}
+
+impl<'a> Run<'a> {
+    /// A run of `plan` in virtual time that writes nothing.
+    #[must_use]
+    pub const fn new(plan: &'a Plan, seed: u64) -> Self {
+        Self {
+            plan,
+            seed,
+            folder: None,
+            stream: None,
+            pcap: false,
+        }
+    }
+
+    /// Writes captures and key log into `folder`, which is made if need be. Each file is complete or absent.
+    #[must_use]
+    pub fn into_folder(mut self, folder: PathBuf) -> Self {
+        self.folder = Some(folder);
+        self
+    }
+
+    /// Writes the main capture to `stream` too, block by block as the packets pass.
+    #[must_use]
+    pub fn to_stream(mut self, stream: Box<dyn Write>) -> Self {
+        self.stream = Some(stream);
+        self
+    }
+
+    /// Writes the main capture as classic pcap beside the pcapng.
+    #[must_use]
+    pub const fn with_pcap(mut self) -> Self {
+        self.pcap = true;
+        self
+    }
+
+    /// Makes the run.
+    ///
+    /// # Errors
+    /// When something cannot be set up or written. A failing expectation or a program that gives up is no error.
+    pub fn execute(self) -> Result<Outcome, RunError> {
+        let plan = self.plan;
+        let seed = Seed(self.seed);
+        let trace = Trace::default();
+        let files = Files::open(plan, self.folder, self.stream, self.pcap)?;
+        let recording = Rc::new(RefCell::new(Recording::new(plan.clone(), files)));
+        trace.attach(recording.clone());
+        let mut world = World::new(WorldConfig {
+            topology: plan.topology.clone(),
+            epoch: plan.clock,
+            seed,
+            tcp: TcpOptions::default(),
+            checksums: true,
+            trace: trace.clone(),
+        });
+        build::populate(&mut world, plan, seed, &trace)?;
+        let end = world.run(plan.limit);
+        let (ended, totals) = (world.clock().now(), world.totals());
+        // The world's tasks hold the trace, and it the recording: they go first.
+        drop(world);
+        drop(trace);
+        let recorded = recording.take();
+        let written = recorded.files.finish(ended)?;
+        Ok(Outcome {
+            seed: self.seed,
+            frames: recorded.main,
+            observed: recorded.observed,
+            taps: recorded.taps,
+            events: recorded.events,
+            secrets: recorded.secrets,
+            ended,
+            end,
+            totals,
+            written,
+        })
+    }
+}
+
+/// What a run left.
+#[derive(Debug)]
+pub struct Outcome {
+    /// With which seed.
+    pub seed: u64,
+    /// The main capture, dissected with the run's secrets.
+    pub frames: Vec<Frame>,
+    /// The same as an observer sees it.
+    pub observed: Vec<Frame>,
+    /// What every tap saw.
+    pub taps: Vec<TapRecord>,
+    /// What happened.
+    pub events: Vec<Event>,
+    /// The key log, line by line.
+    pub secrets: Vec<String>,
+    /// When it ended.
+    pub ended: Instant,
+    /// How it ended.
+    pub end: Ended,
+    /// Counts of the network.
+    pub totals: Totals,
+    /// The files written, in order.
+    pub written: Vec<PathBuf>,
+}
+
+impl Outcome {
+    /// What expectations and reports read.
+    #[must_use]
+    pub fn record<'a>(&'a self, plan: &'a Plan) -> Record<'a> {
+        Record {
+            plan,
+            seed: self.seed,
+            frames: &self.frames,
+            observed: &self.observed,
+            taps: &self.taps,
+            events: &self.events,
+            ended: self.ended,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Listens to the trace: keeps the events, dissects what every tap sees, and hands packets and secrets to the files.
+
+use super::files::Files;
+use crate::dissect::message::Frame;
+use crate::dissect::{Dissector, Sight};
+use crate::event::{Crossing, Event, Sink, TapId, What};
+use crate::expect::TapRecord;
+use crate::lab::plan::Plan;
+use crate::report::comments::Annotator;
+
+/// What has been recorded so far.
+#[derive(Default)]
+pub(super) struct Recording {
+    plan: Option<Plan>,
+    pub(super) files: Files,
+    pub(super) main: Vec<Frame>,
+    pub(super) observed: Vec<Frame>,
+    pub(super) taps: Vec<TapRecord>,
+    pub(super) events: Vec<Event>,
+    pub(super) secrets: Vec<String>,
+    annotator: Annotator,
+    main_eyes: Option<Eyes>,
+    tap_eyes: Vec<Eyes>,
+}
+
+/// One capture, seen with the secrets and without.
+struct Eyes {
+    holder: Dissector,
+    observer: Dissector,
+}
+
+impl Eyes {
+    fn new() -> Self {
+        Self {
+            holder: Dissector::new(Sight::WithSecrets),
+            observer: Dissector::new(Sight::Observer),
+        }
+    }
+}
+
+impl Recording {
+    pub(super) fn new(plan: Plan, files: Files) -> Self {
+        let taps = 0..plan.topology.nics.len();
+        Self {
+            taps: taps
+                .clone()
+                .map(|n| TapRecord {
+                    tap: TapId(n),
+                    frames: Vec::new(),
+                    observed: Vec::new(),
+                })
+                .collect(),
+            tap_eyes: taps.map(|_| Eyes::new()).collect(),
+            main_eyes: Some(Eyes::new()),
+            plan: Some(plan),
+            files,
+            ..Self::default()
+        }
+    }
+}
+
+impl Sink for Recording {
+    fn crossing(&mut self, crossing: &Crossing<'_>) {
+        let Some(plan) = &self.plan else { return };
+        let tap = crossing.tap.0;
+        let name = plan.topology.nics[tap].name.as_str();
+        let (eyes, record) = (&mut self.tap_eyes[tap], &mut self.taps[tap]);
+        record.frames.push(eyes.holder.frame(crossing, name));
+        record.observed.push(eyes.observer.frame(crossing, name));
+        self.files.tap(crossing);
+        if let Some(eyes) = &mut self.main_eyes
+            && plan.main_taps.contains(&tap)
+        {
+            let frame = eyes.holder.frame(crossing, name);
+            let comments = self.annotator.comment(&frame, plan);
+            self.files.main(crossing, &comments);
+            self.main.push(frame);
+            self.observed.push(eyes.observer.frame(crossing, name));
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        if let What::Secret(line) = &event.what {
+            for eyes in self.tap_eyes.iter_mut().chain(&mut self.main_eyes) {
+                eyes.holder.secret(line);
+            }
+            self.files.secret(line);
+            self.secrets.push(line.clone());
+        }
+        self.events.push(event.clone());
+    }
+}
