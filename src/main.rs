@@ -21,5 +21,5 @@ fn main() {
             }
         )
     );
-    println!("{:?}", outcome.end);
+    println!("{:?} {:#?}", outcome.end, outcome.secrets);
 }

@@ -24,6 +24,7 @@ pub(super) struct Session {
     /// Which side sent the ClientHello.
     client: Option<usize>,
     client_random: [u8; 32],
+    server_random: [u8; 32],
     version: Option<u16>,
     suite: Option<SuiteParameters>,
     sides: [Side; 2],
@@ -40,8 +41,6 @@ struct Side {
     opener: Option<Opener>,
     /// TLS 1.3: the secret under `opener`.
     secret: Vec<u8>,
-    /// TLS 1.2: for after ChangeCipherSpec.
-    next: Option<Opener>,
     /// TLS 1.2: after ChangeCipherSpec.
     encrypted: bool,
     /// No longer TLS, or not to be understood.
@@ -53,6 +52,7 @@ impl Session {
         Self {
             client: None,
             client_random: [0; 32],
+            server_random: [0; 32],
             version: None,
             suite: None,
             sides: Default::default(),
@@ -163,9 +163,8 @@ impl Session {
                 tell(out, encrypted, content.len(), TlsKind::ChangeCipherSpec);
                 // In TLS 1.3 it means nothing (RFC 8446 §5).
                 if self.version.is_some_and(|v| v < TLS13) {
-                    let this = &mut self.sides[side];
-                    this.encrypted = true;
-                    this.opener = this.next.take();
+                    self.sides[side].encrypted = true;
+                    self.sides[side].opener = self.tls12_opener(side, keys);
                 }
             }
             content_type::ALERT => {
@@ -318,6 +317,7 @@ impl Session {
             out.number("tls.handshake.extensions.supported_version", version);
         }
         self.version = Some(hello.version());
+        self.server_random = hello.random;
         self.suite = suite_parameters(hello.suite).filter(|s| s.version == hello.version());
         let client = 1 - side;
         let random = self.client_random;
@@ -329,17 +329,22 @@ impl Session {
                 let secret = keys.secret(&random, label);
                 self.use_secret(side, secret.map(<[u8]>::to_vec));
             }
-        } else if let (Some(suite), Some(master)) =
-            (self.suite, keys.secret(&random, Label::ClientRandom))
-        {
-            let [c, s] = key_block(&suite, master, &random, &hello.random);
-            self.sides[client].next = Opener::new(suite, c);
-            self.sides[side].next = Opener::new(suite, s);
         }
         Some(TlsKind::ServerHello {
             version: version_name(hello.version()),
             suite: suite_name(hello.suite),
         })
+    }
+
+    /// TLS 1.2: opens what `side` sends from here on. Asked for at its ChangeCipherSpec: the master secret is known
+    /// only once the client has computed it, after the ServerHello.
+    fn tls12_opener(&self, side: usize, keys: &KeyLog) -> Option<Opener> {
+        let suite = self.suite?;
+        let master = keys.secret(&self.client_random, Label::ClientRandom)?;
+        let [client, server] =
+            key_block(&suite, master, &self.client_random, &self.server_random);
+        let own = if self.client == Some(side) { client } else { server };
+        Opener::new(suite, own)
     }
 
     /// TLS 1.3: from the next record on, `side` encrypts under `secret`.
