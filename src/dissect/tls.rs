@@ -341,9 +341,12 @@ impl Session {
     fn tls12_opener(&self, side: usize, keys: &KeyLog) -> Option<Opener> {
         let suite = self.suite?;
         let master = keys.secret(&self.client_random, Label::ClientRandom)?;
-        let [client, server] =
-            key_block(&suite, master, &self.client_random, &self.server_random);
-        let own = if self.client == Some(side) { client } else { server };
+        let [client, server] = key_block(&suite, master, &self.client_random, &self.server_random);
+        let own = if self.client == Some(side) {
+            client
+        } else {
+            server
+        };
         Opener::new(suite, own)
     }
 
