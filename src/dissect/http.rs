@@ -322,7 +322,9 @@ fn fields(head: &Head, inside_tls: bool) -> Vec<Field> {
         } => {
             push("http.request.method", text(method));
             push("http.request.uri", text(target));
-            push("http.request.version", text(version));
+            if !version.is_empty() {
+                push("http.request.version", text(version));
+            }
             push("http.request", Value::Flag(true));
             if let Some(host) = head.header("host").filter(|_| target.starts_with('/')) {
                 let scheme = if inside_tls { "https" } else { "http" };

@@ -17,6 +17,8 @@ mod output;
 mod reassembly;
 mod sequence;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr};
