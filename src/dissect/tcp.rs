@@ -67,7 +67,7 @@ impl Streams {
         let base = *stream.bases[side].get_or_insert(before_data);
         let acknowledgment = ack.then(|| {
             let number = segment.acknowledgment;
-            let base = stream.bases[1 - side].get_or_insert(number.wrapping_sub(1));
+            let base = stream.bases[1 - side].get_or_insert_with(|| number.wrapping_sub(1));
             number.wrapping_sub(*base)
         });
         let sequence = segment.sequence.wrapping_sub(base);

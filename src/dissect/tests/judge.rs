@@ -29,7 +29,7 @@ fn everything() -> Capture {
     capture.send(
         &mut tcp,
         0,
-        b"GET /b HTTP/1.0\r\n\r\nHEAD /c HTTP/1.0\r\n\r\n",
+        b"GET /b HTTP/1.0\r\n\r\nGET /c HTTP/1.0\r\n\r\n",
         25,
     );
     capture.send(
@@ -185,7 +185,9 @@ fn tshark_sees_the_same_fields_and_selects_the_same_frames() {
                 assert_eq!(ours, theirs, "{name} of frame {}, {sight:?}", frame.number);
             }
         }
-        for filter in FILTERS {
+        // Without keys a sample will do: a call of tshark takes its time.
+        let every = if with_keys { 1 } else { 4 };
+        for filter in FILTERS.iter().step_by(every) {
             let arguments = ["-Y", filter, "-T", "fields", "-e", "frame.number"];
             let list = tshark(directory.path(), with_keys, &arguments).unwrap();
             let theirs: Vec<usize> = list.lines().map(|n| n.parse().unwrap()).collect();
