@@ -119,23 +119,24 @@ impl Conversation {
                         State::ChunkData(left)
                     };
                 }
-                State::ChunkSize | State::ChunkEnd | State::Trailer => {
-                    let Some(line) = this.line(&mut data) else {
-                        continue;
-                    };
-                    this.state = match this.state {
-                        State::ChunkEnd => State::ChunkSize,
-                        State::Trailer if !line.is_empty() => State::Trailer,
-                        State::Trailer => {
-                            self.end(side, out);
-                            continue;
-                        }
-                        _ => match chunk_size(&line) {
+                State::ChunkSize => {
+                    if let Some(line) = this.line(&mut data) {
+                        this.state = match chunk_size(&line) {
                             Some(0) => State::Trailer,
                             Some(n) => State::ChunkData(n),
                             None => State::Other,
-                        },
-                    };
+                        };
+                    }
+                }
+                State::ChunkEnd => {
+                    if this.line(&mut data).is_some() {
+                        this.state = State::ChunkSize;
+                    }
+                }
+                State::Trailer => {
+                    if this.line(&mut data).is_some_and(|line| line.is_empty()) {
+                        self.end(side, out);
+                    }
                 }
                 State::UntilClose => {
                     self.body(side, data.len());
@@ -322,7 +323,9 @@ fn fields(head: &Head, inside_tls: bool) -> Vec<Field> {
         } => {
             push("http.request.method", text(method));
             push("http.request.uri", text(target));
-            push("http.request.version", text(version));
+            if !version.is_empty() {
+                push("http.request.version", text(version));
+            }
             push("http.request", Value::Flag(true));
             if let Some(host) = head.header("host").filter(|_| target.starts_with('/')) {
                 let scheme = if inside_tls { "https" } else { "http" };
@@ -359,6 +362,10 @@ fn fields(head: &Head, inside_tls: bool) -> Vec<Field> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names what it expects, and panics at the rest"
+)]
 mod tests {
     use super::*;
     use crate::dissect::field::Fields;

@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::message::Message;
 use super::output::Output;
-use super::tcp::{Streams, push_flags, push_ports};
+use super::tcp::{Streams, push_flags, push_options, push_ports};
 use super::{push_dns, push_ipv4, push_udp};
 use crate::wire::dns::{Dns, PORT};
-use crate::wire::packet::{Icmp, protocol};
+use crate::wire::packet::{Icmp, Packet, Transport, protocol};
 
 /// Fields and message of an ICMP message.
 pub(super) fn dissect(icmp: &Icmp<'_>, streams: &Streams, out: &mut Output<'_>) {
@@ -104,6 +104,14 @@ fn quoted(bytes: &[u8], streams: &Streams, out: &mut Output<'_>) {
             push_flags(out, u16_at(12) & 0xfff);
             out.number("tcp.window_size_value", u16_at(14));
             out.number("tcp.window_size", u16_at(14));
+            if let Some(Packet {
+                transport: Transport::Tcp(segment),
+                ..
+            }) = Packet::read(bytes)
+            {
+                let scale = segment.window_scale;
+                push_options(out, segment.mss, scale, segment.sack_permitted);
+            }
         }
         protocol::UDP => {
             push_udp(out, source, destination, u16_at(4));

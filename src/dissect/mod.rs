@@ -17,6 +17,8 @@ mod output;
 mod reassembly;
 mod sequence;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr};
@@ -95,10 +97,12 @@ impl Dissector {
         let (mut source, mut destination) = (nowhere, nowhere);
         let (mut stream, mut tcp) = (None, None);
         if let Some(packet) = Packet::read(crossing.bytes) {
-            (source, destination) = packet.ports().unwrap_or((
-                SocketAddr::new(packet.source, 0),
-                SocketAddr::new(packet.destination, 0),
-            ));
+            (source, destination) = packet.ports().unwrap_or_else(|| {
+                (
+                    SocketAddr::new(packet.source, 0),
+                    SocketAddr::new(packet.destination, 0),
+                )
+            });
             if packet.source.is_ipv4() {
                 push_ipv4(&mut out, crossing.bytes);
             } else {

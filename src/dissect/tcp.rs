@@ -67,7 +67,7 @@ impl Streams {
         let base = *stream.bases[side].get_or_insert(before_data);
         let acknowledgment = ack.then(|| {
             let number = segment.acknowledgment;
-            let base = stream.bases[1 - side].get_or_insert(number.wrapping_sub(1));
+            let base = stream.bases[1 - side].get_or_insert_with(|| number.wrapping_sub(1));
             number.wrapping_sub(*base)
         });
         let sequence = segment.sequence.wrapping_sub(base);
@@ -233,15 +233,12 @@ fn push_fields(
     push_flags(out, flags);
     out.number("tcp.window_size_value", segment.window);
     out.number("tcp.window_size", window);
-    if let Some(mss) = segment.mss {
-        out.number("tcp.options.mss_val", mss);
-    }
-    if let Some(shift) = segment.window_scale {
-        out.number("tcp.options.wscale.shift", shift);
-    }
-    if segment.sack_permitted {
-        out.present("tcp.options.sack_perm");
-    }
+    push_options(
+        out,
+        segment.mss,
+        segment.window_scale,
+        segment.sack_permitted,
+    );
     if note.data > 0 {
         out.present("tcp.payload");
     }
@@ -270,6 +267,24 @@ pub(super) fn push_flags(out: &mut Output<'_>, flags: u16) {
         ("tcp.flags.fin", 0x01),
     ] {
         out.flag(name, flags & bit != 0);
+    }
+}
+
+/// The options of a SYN.
+pub(super) fn push_options(
+    out: &mut Output<'_>,
+    mss: Option<u16>,
+    window_scale: Option<u8>,
+    sack_permitted: bool,
+) {
+    if let Some(mss) = mss {
+        out.number("tcp.options.mss_val", mss);
+    }
+    if let Some(shift) = window_scale {
+        out.number("tcp.options.wscale.shift", shift);
+    }
+    if sack_permitted {
+        out.present("tcp.options.sack_perm");
     }
 }
 

@@ -18,7 +18,7 @@ pub enum StartLine {
         method: String,
         /// As in "/index.html".
         target: String,
-        /// As in "HTTP/1.1".
+        /// As in "HTTP/1.1"; empty when the line ends before it.
         version: String,
     },
     /// Of a response.
@@ -153,8 +153,16 @@ fn start_line(line: &str) -> Option<StartLine> {
         });
     }
     let (method, rest) = line.split_once(' ')?;
-    let (target, version) = rest.rsplit_once(' ')?;
-    (!method.is_empty() && version.starts_with("HTTP/")).then(|| StartLine::Request {
+    if method.is_empty() {
+        return None;
+    }
+    let (target, version) = match rest.rsplit_once(' ') {
+        Some((target, version)) if version.starts_with("HTTP/") => (target, version),
+        // Malformed, or HTTP/0.9; told apart from anything else by its method alone.
+        _ if METHODS.contains(&method) => (rest, ""),
+        _ => return None,
+    };
+    Some(StartLine::Request {
         method: method.into(),
         target: target.into(),
         version: version.into(),
@@ -202,6 +210,13 @@ mod tests {
         ));
         assert_eq!(Head::read(b"HTTP/1.1 abc\r\n\r\n"), None);
         assert_eq!(Head::read(b"hello\r\n\r\n"), None);
+        assert_eq!(Head::read(b"hello you\r\n\r\n"), None);
+        let without_version = StartLine::Request {
+            method: "GET".into(),
+            target: "/bad".into(),
+            version: String::new(),
+        };
+        assert_eq!(read("GET /bad\r\n\r\n").start, without_version);
     }
 
     #[test]

@@ -56,10 +56,12 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Spanned>, FilterError> {
     .parse_next(&mut input);
     let found = words.unwrap_or_default();
     for (token, span) in &found {
-        let message = match token {
-            Token::Unclosed => "this text has no end quote",
-            Token::Stray => "this is not expected here",
-            _ => continue,
+        let message = if *token == Token::Unclosed {
+            "this text has no end quote"
+        } else if *token == Token::Stray {
+            "this is not expected here"
+        } else {
+            continue;
         };
         return Err(FilterError {
             span: span.clone(),

@@ -353,7 +353,7 @@ fn bare(word: &str, name: &str, kind: Kind, span: Range<usize>) -> Result<Litera
 
 /// Decimal, 0x hexadecimal or, as in C, octal after a zero.
 fn number(word: &str) -> Option<u128> {
-    let (digits, radix) = match word.strip_prefix("0x").or(word.strip_prefix("0X")) {
+    let (digits, radix) = match word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")) {
         Some(hex) => (hex, 16),
         None if word.len() > 1 && word.starts_with('0') => (&word[1..], 8),
         None => (word, 10),
