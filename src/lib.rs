@@ -1,6 +1,7 @@
 //! tunlab: a packet-level network lab. See the README for the map of the rooms below and what may import what.
 
 pub mod capture;
+pub mod cli;
 pub mod dissect;
 pub mod event;
 pub mod expect;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use pcap_file::pcap::{PcapHeader, PcapPacket, PcapTsResolution};
+use pcap_file::pcap::{PcapHeader, PcapPacket, PcapTsResolution, PcapWriteError};
 use pcap_file::{DataLink, Endianness};
 
 use super::pcapng::since_1970;
@@ -47,11 +47,9 @@ impl<W: Write> PcapWriter<W> {
     pub fn packet(&mut self, packet: &Packet<'_>) -> Result<(), CaptureError> {
         let frame = link_layer::frame(packet, &self.interfaces[packet.interface]);
         let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
-        self.inner.write_packet(&PcapPacket {
-            timestamp: since_1970(self.epoch, packet.at),
-            orig_len: length,
-            data: frame.into(),
-        })?;
+        let at = since_1970(self.epoch, packet.at);
+        let record = PcapPacket::new(at, length, frame).map_err(PcapWriteError::from)?;
+        self.inner.write_packet(&record)?;
         Ok(())
     }
 

@@ -136,7 +136,15 @@ fn count_words(count: Count) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dissect::filter::Filter;
     use crate::expect::{Evidence, fixture};
+
+    fn filter(text: &str) -> PacketFilter {
+        PacketFilter {
+            text: text.into(),
+            filter: Filter::parse(text).unwrap(),
+        }
+    }
 
     fn name(text: &str) -> Name {
         Name::new(text).unwrap()
@@ -146,13 +154,19 @@ mod tests {
     fn the_key_holder_sees_more_than_the_observer() {
         let run = fixture::main_lab();
         let record = run.record();
-        let holder = count(&record, None, Viewer::KeyHolder, "http", Count::Exactly(4));
+        let holder = count(
+            &record,
+            None,
+            Viewer::KeyHolder,
+            &filter("http"),
+            Count::Exactly(4),
+        );
         assert_eq!(
             (holder.broken, holder.measured.as_str()),
             (None, "4 of 28 packets")
         );
         let on = name("edge");
-        let observer = |n| count(&record, Some(&on), Viewer::Observer, "http", n);
+        let observer = |n| count(&record, Some(&on), Viewer::Observer, &filter("http"), n);
         assert_eq!(observer(Count::Exactly(0)).broken, None);
         assert_eq!(
             observer(Count::AtLeast(1)).broken.unwrap(),
@@ -162,7 +176,7 @@ mod tests {
             &record,
             Some(&name("moon")),
             Viewer::Observer,
-            "ip",
+            &filter("ip"),
             Count::AtMost(9),
         );
         assert!(

@@ -322,7 +322,7 @@ const CASES: &[&str] = &[
     // expectations
     "expect = [{ that = \"x\" }, { clean = true }, { that = \"x\", clean = false }, { that = \"x\", clean = true, tcp = {} }]",
     "[[expect]]\nthat = \"x\"\ntcp = { handshake = \"user - web\" }\n[[expect]]\nthat = \"x\"\ntcp = { closed = \"user -> wbe:80\", rtt = \"1 ms\" }\n[[expect]]\nthat = \"x\"\ntls = { on = \"user -> web:80\", messages = [\"ClientHelo\", \"ChangeCipherSpec\"] }\n[[expect]]\nthat = \"x\"\ntls = { on = \"user -> web:80\" }",
-    "[[expect]]\nthat = \"x\"\npackets = { on = \"usr0\", as = \"spy\", filter = \"a\", count = 1, at-most = 2 }\n[[expect]]\nthat = \"x\"\nreadable = { on = \"user0\", text = \"\", is = 1 }\n[[expect]]\nthat = \"x\"\nheader = { name = \"a b\", value = \"\" }\n[[expect]]\nthat = \"x\"\nstatus = { at = \"user\", is = 2000 }\n[[expect]]\nthat = \"x\"\ntiming = { from = \"tcp-syn\", to = \"tcp\" }\n[[expect]]\nthat = \"x\"\nnever-sees = { node = \"web\", address = \"x\" }\n[[expect]]\nthat = \"x\"\ntarget = { node = \"web\", address = \"1.2.3.4\" }\n[[expect]]\nthat = \"x\"\npackets = { filter = \"a\\nb\", count = 1 }",
+    "[[expect]]\nthat = \"x\"\npackets = { on = \"usr0\", as = \"spy\", filter = \"tcp\", count = 1, at-most = 2 }\n[[expect]]\nthat = \"x\"\nreadable = { on = \"user0\", text = \"\", is = 1 }\n[[expect]]\nthat = \"x\"\nheader = { name = \"a b\", value = \"\" }\n[[expect]]\nthat = \"x\"\nstatus = { at = \"user\", is = 2000 }\n[[expect]]\nthat = \"x\"\ntiming = { from = \"tcp-syn\", to = \"tcp\" }\n[[expect]]\nthat = \"x\"\nnever-sees = { node = \"web\", address = \"x\" }\n[[expect]]\nthat = \"x\"\ntarget = { node = \"web\", address = \"1.2.3.4\" }\n[[expect]]\nthat = \"x\"\npackets = { filter = \"http.requst\", count = 1 }",
 ];
 
 #[test]

@@ -55,6 +55,7 @@ impl Annotator {
         if let Some(cause) = frame.lost {
             said.push(format!("Lost: this packet never arrives; {cause}."));
         }
+        said.dedup();
         for text in &mut said {
             *text = printable(text);
         }

@@ -67,16 +67,16 @@ impl Sink for Recording {
         let (eyes, record) = (&mut self.tap_eyes[tap], &mut self.taps[tap]);
         record.frames.push(eyes.holder.frame(crossing, name));
         record.observed.push(eyes.observer.frame(crossing, name));
-        self.files.tap(crossing);
+        let mut comments = Vec::new();
         if let Some(eyes) = &mut self.main_eyes
             && plan.main_taps.contains(&tap)
         {
             let frame = eyes.holder.frame(crossing, name);
-            let comments = self.annotator.comment(&frame, plan);
-            self.files.main(crossing, &comments);
+            comments = self.annotator.comment(&frame, plan);
             self.main.push(frame);
             self.observed.push(eyes.observer.frame(crossing, name));
         }
+        self.files.packet(crossing, &comments);
     }
 
     fn event(&mut self, event: &Event) {

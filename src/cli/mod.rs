@@ -1,0 +1,155 @@
+//! The command line: one file a command, and the only room that prints. stdout is the answer, stderr the conversation.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+mod check;
+mod exit;
+mod list;
+mod run;
+
+use exit::Exit;
+
+/// A packet-level network lab: real TCP, TLS and HTTP in virtual time, with captures that Wireshark opens decrypted
+/// and annotated.
+///
+/// Without a command it runs the main lab, `https-through-alb`.
+#[derive(Debug, Parser)]
+#[command(name = "tunlab", version, max_term_width = 100, after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// When to use colour; `NO_COLOR` is respected.
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    color: Colour,
+
+    /// Say what happens inside, on stderr; twice for every packet.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Colour {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run labs and judge them.
+    Run(Box<run::Arguments>),
+    /// List the labs that ship with tunlab, one a line, its name first.
+    List,
+    /// Check lab files without running them: every mistake at once.
+    Check(check::Arguments),
+    /// Print a completion script for a shell.
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+struct Completions {
+    /// Which shell.
+    shell: clap_complete::Shell,
+}
+
+/// Runs the command that the process was called with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // clap prints help to stdout and errors to stderr, and knows which is which.
+            let exit = if e.use_stderr() {
+                Exit::CouldNotRun
+            } else {
+                Exit::Met
+            };
+            return match e.print() {
+                Ok(()) => exit.into(),
+                Err(e) => failed(&e),
+            };
+        }
+    };
+    log(cli.verbose);
+    let colour = cli.color;
+    let done = match cli.command {
+        None => run::run(&run::Arguments::default(), colour),
+        Some(Command::Run(arguments)) => run::run(&arguments, colour),
+        Some(Command::List) => list::run(),
+        Some(Command::Check(arguments)) => check::run(&arguments, colour),
+        Some(Command::Completions(arguments)) => completions(&arguments),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(e) => failed(&e),
+    }
+}
+
+/// Output that could not be written. A reader that went away has seen what it wanted.
+fn failed(error: &io::Error) -> ExitCode {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Exit::Met.into();
+    }
+    say(&format!("error: failed to write the output: {error}"));
+    Exit::CouldNotRun.into()
+}
+
+fn completions(arguments: &Completions) -> io::Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Cli::command(), "tunlab", &mut script);
+    print(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Met)
+}
+
+/// Writes to stdout.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Writes a line to stderr. That nobody can read it there is no reason to stop.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Whether to colour what goes to a stream.
+fn coloured(colour: Colour, stream: &impl IsTerminal) -> bool {
+    match colour {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => {
+            let refused = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+            let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+            stream.is_terminal() && !refused && !dumb
+        }
+    }
+}
+
+/// Columns of the terminal, within what the ladder is made for.
+fn columns() -> usize {
+    let columns = terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0));
+    columns.clamp(80, 140)
+}
+
+fn log(verbose: u8) {
+    use tracing_subscriber::filter::LevelFilter;
+    let level = match verbose {
+        0 => return,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .without_time()
+        .with_target(false)
+        .with_writer(io::stderr)
+        .init();
+}

@@ -1,0 +1,277 @@
+//! `tunlab run`
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::exit::Exit;
+use super::{Colour, coloured, columns, print, say};
+use crate::capture::file::AtomicFile;
+use crate::lab::{self, LoadError, plan::Plan};
+use crate::report::terminal::{self, Layout};
+use crate::report::{Paint, json};
+use crate::run::{Outcome, Run, RunError};
+use crate::{expect, expect::Finding};
+
+/// The lab that runs when none is named.
+const MAIN_LAB: &str = "https-through-alb";
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Labs to run: names from `tunlab list`, a folder of them with a `/` at its end, or lab files.
+    #[arg(value_name = "LAB", default_value = MAIN_LAB)]
+    labs: Vec<String>,
+
+    /// Folder for the files of the runs: each lab gets a folder of its own name in it.
+    #[arg(long, value_name = "DIR", default_value = "tunlab-runs")]
+    out: PathBuf,
+
+    /// Seed of all randomness: the same lab, seed and version give the same bytes.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    /// Write the main capture to a file too, or with `-` to stdout as it happens (the report then goes to stderr).
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    write: Option<PathBuf>,
+
+    /// Write the main capture as classic pcap too.
+    #[arg(long)]
+    pcap: bool,
+
+    /// Show pure acknowledgments in the ladder.
+    #[arg(long)]
+    all: bool,
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Self {
+            labs: vec![MAIN_LAB.into()],
+            out: "tunlab-runs".into(),
+            seed: 1,
+            format: Format::Text,
+            write: None,
+            pcap: false,
+            all: false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// The ladder, the timeline and the findings.
+    Text,
+    /// The report of `<lab>.json`.
+    Json,
+}
+
+/// Where the report goes.
+enum Report {
+    Stdout,
+    Stderr,
+}
+
+impl Report {
+    fn print(&self, text: &str) -> io::Result<()> {
+        match self {
+            Self::Stdout => print(text),
+            Self::Stderr => io::stderr().lock().write_all(text.as_bytes()),
+        }
+    }
+}
+
+pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
+    let mut plans = Vec::new();
+    let mut exit = Exit::Met;
+    for name in arguments.labs.iter().flat_map(|name| named(name)) {
+        match lab::load(&name) {
+            Ok(plan) => plans.push(plan),
+            Err(e) => {
+                show(e, colour);
+                exit = Exit::CouldNotRun;
+            }
+        }
+    }
+    if arguments.write.is_some() && plans.len() > 1 {
+        say(
+            "error: `-w` writes one capture, and there are several labs\n\nhint: run them one by one, or find each capture in its folder",
+        );
+        return Ok(Exit::CouldNotRun);
+    }
+    let mut held = 0;
+    for plan in &plans {
+        match one(arguments, plan, colour) {
+            Ok(Exit::Met) => held += 1,
+            Ok(worse) => exit = exit.max(worse),
+            Err(Problem::Output(e)) => return Err(e),
+            Err(Problem::Run(e)) => {
+                show_run_error(&plan.name, &e);
+                exit = Exit::CouldNotRun;
+            }
+        }
+    }
+    if plans.len() > 1 {
+        say(&format!("{held} of {} labs held", plans.len()));
+    }
+    Ok(exit)
+}
+
+/// The labs that a name on the command line means.
+fn named(name: &str) -> Vec<String> {
+    if !name.ends_with('/') || Path::new(name).is_dir() {
+        return vec![name.to_owned()];
+    }
+    let inside: Vec<String> = lab::shipped()
+        .filter(|s| s.name.starts_with(name))
+        .map(|s| s.name.to_owned())
+        .collect();
+    if inside.is_empty() {
+        vec![name.to_owned()]
+    } else {
+        inside
+    }
+}
+
+enum Problem {
+    Run(RunError),
+    Output(io::Error),
+}
+
+impl From<RunError> for Problem {
+    fn from(e: RunError) -> Self {
+        // Whoever read the capture has gone, as when a report's reader has.
+        if let RunError::Stream(inner) = &e
+            && inner.kind() == io::ErrorKind::BrokenPipe
+        {
+            return Self::Output(inner.kind().into());
+        }
+        Self::Run(e)
+    }
+}
+
+impl From<io::Error> for Problem {
+    fn from(e: io::Error) -> Self {
+        Self::Output(e)
+    }
+}
+
+fn one(arguments: &Arguments, plan: &Plan, colour: Colour) -> Result<Exit, Problem> {
+    let folder = arguments.out.join(&plan.name);
+    let mut run = Run::new(plan, arguments.seed).into_folder(folder.clone());
+    if arguments.pcap {
+        run = run.with_pcap();
+    }
+    let to_stdout = arguments.write.as_deref() == Some(Path::new("-"));
+    if to_stdout {
+        run = run.to_stream(Box::new(io::stdout()));
+    }
+    let mut outcome = run.execute()?;
+    let record = outcome.record(plan);
+    let findings = expect::judge(&record);
+    let report = json::render(&record, &findings).map_err(io::Error::other)?;
+    let path = folder.join(format!("{}.json", file_stem(plan)));
+    write_whole(&path, report.as_bytes())?;
+    if let (Some(target), false) = (&arguments.write, to_stdout) {
+        let main = folder.join(format!("{}.pcapng", file_stem(plan)));
+        let capture = fs::read(&main).map_err(|e| write_error(&main, e))?;
+        write_whole(target, &capture)?;
+        outcome.written.push(target.clone());
+    }
+    outcome.written.push(path);
+
+    let out = if to_stdout {
+        Report::Stderr
+    } else {
+        Report::Stdout
+    };
+    match arguments.format {
+        Format::Json => out.print(&format!("{report}\n"))?,
+        Format::Text => text(arguments, plan, &outcome, &findings, colour, &out)?,
+    }
+    let met = findings.iter().all(|f| f.holds);
+    Ok(if met { Exit::Met } else { Exit::NotMet })
+}
+
+fn text(
+    arguments: &Arguments,
+    plan: &Plan,
+    outcome: &Outcome,
+    findings: &[Finding],
+    colour: Colour,
+    out: &Report,
+) -> io::Result<()> {
+    let coloured = match out {
+        Report::Stdout => coloured(colour, &io::stdout()),
+        Report::Stderr => coloured(colour, &io::stderr()),
+    };
+    let layout = Layout {
+        width: columns(),
+        all: arguments.all,
+        paint: if coloured {
+            Paint::Colour
+        } else {
+            Paint::Plain
+        },
+    };
+    out.print(&terminal::render(&outcome.record(plan), findings, layout))?;
+    let folder = arguments.out.join(&plan.name);
+    let main = folder.join(format!("{}.pcapng", file_stem(plan)));
+    out.print(&format!(
+        "  wrote {} files to {}\n  open  wireshark {}\n",
+        outcome.written.len(),
+        folder.display(),
+        main.display()
+    ))
+}
+
+/// The last part of a lab's name, which its files are called after.
+fn file_stem(plan: &Plan) -> &str {
+    plan.name.rsplit('/').next().unwrap_or(&plan.name)
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
+    let write = || {
+        let mut file = AtomicFile::create(path)?;
+        file.write_all(bytes)?;
+        file.commit()
+    };
+    write().map(drop).map_err(|e| write_error(path, e))
+}
+
+fn write_error(path: &Path, source: io::Error) -> RunError {
+    RunError::Write {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// A lab that could not be loaded, with the place of every mistake.
+pub(super) fn show(error: LoadError, colour: Colour) {
+    let theme = if coloured(colour, &io::stderr()) {
+        miette::GraphicalTheme::unicode()
+    } else {
+        miette::GraphicalTheme::unicode_nocolor()
+    };
+    let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(columns());
+    let mut text = String::new();
+    let report = miette::Report::new(error);
+    match handler.render_report(&mut text, report.as_ref()) {
+        Ok(()) => say(text.trim_end()),
+        Err(_) => say(&format!("error: {report}")),
+    }
+}
+
+fn show_run_error(lab: &str, error: &RunError) {
+    say(&format!("error: `{lab}` could not be run: {error}"));
+    let mut cause = std::error::Error::source(error);
+    while let Some(e) = cause {
+        say(&format!("  because {e}"));
+        cause = e.source();
+    }
+}
