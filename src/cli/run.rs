@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
 use super::{Colour, coloured, columns, print, say};
-use crate::capture::file::AtomicFile;
+use crate::capture::AtomicFile;
 use crate::lab::{self, LoadError, plan::Plan};
 use crate::report::terminal::{self, Layout};
 use crate::report::{Paint, json};
@@ -237,11 +237,11 @@ fn file_stem(plan: &Plan) -> &str {
 
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
     let write = || {
-        let mut file = AtomicFile::create(path)?;
+        let mut file = AtomicFile::create(path).map_err(io::Error::other)?;
         file.write_all(bytes)?;
-        file.commit()
+        file.commit().map_err(io::Error::other)
     };
-    write().map(drop).map_err(|e| write_error(path, e))
+    write().map_err(|e| write_error(path, e))
 }
 
 fn write_error(path: &Path, source: io::Error) -> RunError {

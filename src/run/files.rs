@@ -9,10 +9,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::RunError;
-use crate::capture::file::AtomicFile;
-use crate::capture::pcap::PcapWriter;
-use crate::capture::pcapng::{About, PcapngWriter};
-use crate::capture::{CaptureError, Interface, Packet};
+use crate::capture::{AtomicFile, CaptureError, Interface, Packet, PcapWriter, PcapngWriter};
 use crate::event::{Crossing, Direction};
 use crate::lab::plan::Plan;
 use crate::net::topology::{Nic, NodeKind, Topology};
@@ -23,6 +20,8 @@ use crate::time::Instant;
 #[derive(Default)]
 pub(super) struct Files {
     captures: Vec<Capture>,
+    /// For each NIC: the address at the other end of its link.
+    peers: Vec<IpAddr>,
     key_log: Option<(PathBuf, AtomicFile)>,
     /// Secrets that no capture has yet: they are written in one block, before the next packet.
     pending: Vec<String>,
@@ -52,15 +51,16 @@ impl Files {
         stream: Option<Box<dyn Write>>,
         pcap: bool,
     ) -> Result<Self, RunError> {
-        let mut files = Self::default();
-        let names = names(plan);
-        let about = About {
-            comment: Some(&plan.title),
-            names: &names,
+        let mut files = Self {
+            peers: peers(&plan.topology),
+            ..Self::default()
         };
+        let names = names(plan);
+        let comment = Some(plan.title.as_str());
         let main = &plan.main_taps;
         if let Some(stream) = stream {
-            let mut writer = PcapngWriter::new(stream, plan.clock, &interfaces(plan, main), &about)
+            let interfaces = interfaces(plan, main);
+            let mut writer = PcapngWriter::new(stream, plan.clock, &interfaces, &names, comment)
                 .map_err(stream_error)?;
             writer.flush().map_err(stream_error)?;
             files.add(None, Writer::Stream(writer), main, true);
@@ -72,8 +72,8 @@ impl Files {
         let lab = plan.name.rsplit('/').next().unwrap_or("lab");
         let pcapng = |path: &Path, taps: &[usize]| {
             let interfaces = interfaces(plan, taps);
-            let file = AtomicFile::create(path).map_err(|e| write_error(path, e))?;
-            PcapngWriter::new(file, plan.clock, &interfaces, &about)
+            let file = AtomicFile::create(path).map_err(|e| capture_error(path, e))?;
+            PcapngWriter::new(file, plan.clock, &interfaces, &names, comment)
                 .map(Writer::Pcapng)
                 .map_err(|e| capture_error(path, e))
         };
@@ -82,7 +82,7 @@ impl Files {
         files.add(Some(path), writer, main, true);
         if pcap {
             let path = folder.join(format!("{lab}.pcap"));
-            let file = AtomicFile::create(&path).map_err(|e| write_error(&path, e))?;
+            let file = AtomicFile::create(&path).map_err(|e| capture_error(&path, e))?;
             let writer = PcapWriter::new(file, plan.clock, &interfaces(plan, main))
                 .map_err(|e| capture_error(&path, e))?;
             files.add(Some(path), Writer::Pcap(writer), main, false);
@@ -93,7 +93,7 @@ impl Files {
             files.add(Some(path), writer, &[tap], false);
         }
         let path = folder.join("keys.log");
-        let file = AtomicFile::create_private(&path).map_err(|e| write_error(&path, e))?;
+        let file = AtomicFile::create_private(&path).map_err(|e| capture_error(&path, e))?;
         files.key_log = Some((path, file));
         Ok(files)
     }
@@ -116,18 +116,20 @@ impl Files {
                 continue;
             };
             let packet = Packet {
-                interface,
+                // The NICs of a lab are few.
+                interface: interface as u32,
+                peer: self.peers[crossing.tap.0],
+                comments: if capture.commented { comments } else { &[] },
                 at: crossing.at,
                 direction: crossing.direction,
                 id: crossing.packet,
                 bytes: crossing.bytes,
                 lost: crossing.lost.is_some() && crossing.direction == Direction::Out,
             };
-            let comments = if capture.commented { comments } else { &[] };
             let written = match &mut capture.writer {
-                Writer::Pcapng(w) => w.packet(&packet, comments),
+                Writer::Pcapng(w) => w.packet(&packet),
                 Writer::Pcap(w) => w.packet(&packet),
-                Writer::Stream(w) => w.packet(&packet, comments).and_then(|()| w.flush()),
+                Writer::Stream(w) => w.packet(&packet).and_then(|()| w.flush()),
             };
             if let Err(e) = written {
                 let error = capture.error(e);
@@ -184,10 +186,12 @@ impl Files {
                 Writer::Pcap(w) => w.finish(),
             };
             let file = file.map_err(|e| capture_error(&path, e))?;
-            written.push(file.commit().map_err(|e| write_error(&path, e))?);
+            file.commit().map_err(|e| capture_error(&path, e))?;
+            written.push(path);
         }
         if let Some((path, file)) = self.key_log {
-            written.push(file.commit().map_err(|e| write_error(&path, e))?);
+            file.commit().map_err(|e| capture_error(&path, e))?;
+            written.push(path);
         }
         Ok(written)
     }
@@ -242,10 +246,17 @@ fn interfaces(plan: &Plan, taps: &[usize]) -> Vec<Interface> {
             name: nic.name.to_string(),
             description: format!("{node}, the link to {far}"),
             address: nic.address,
-            peer: peer.address,
         }
     };
     taps.iter().map(one).collect()
+}
+
+fn peers(topology: &Topology) -> Vec<IpAddr> {
+    let of = |(tap, nic): (usize, &Nic)| {
+        let peer = topology.peer(tap).map_or(nic, |p| &topology.nics[p]);
+        peer.address
+    };
+    topology.nics.iter().enumerate().map(of).collect()
 }
 
 /// What addresses are called: hosts before routers, a load balancer by its own name. Two hosts that share an address,

@@ -1,0 +1,194 @@
+//! What a person at the command line sees.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Output, Stdio};
+
+use crate::tools::{run_lab, tunlab};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn call(arguments: &[&str]) -> Output {
+    tunlab().args(arguments).output().unwrap()
+}
+
+#[test]
+fn help_and_list() {
+    let help = call(&["--help"]);
+    assert!(help.status.success());
+    insta::assert_snapshot!("help", text(&help.stdout));
+    let run = call(&["run", "--help"]);
+    insta::assert_snapshot!("help-run", text(&run.stdout));
+    let list = call(&["list"]);
+    assert!(list.status.success() && list.stderr.is_empty());
+    insta::assert_snapshot!("list", text(&list.stdout));
+}
+
+#[test]
+fn without_a_command_the_main_lab_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = tunlab().current_dir(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let out = text(&output.stdout);
+    assert!(out.contains("36 of 36 expectations held"), "{out}");
+    assert!(!out.contains('\x1b'), "no colour in a pipe");
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    let files = folder.path().join("tunlab-runs/https-through-alb");
+    let mode = |name: &str| fs::metadata(files.join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("keys.log"), 0o600);
+    let json = fs::read_to_string(files.join("https-through-alb.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["schema"], "tunlab-run/1");
+    assert_eq!(json["packets"].as_array().unwrap().len(), 24);
+    for entry in fs::read_dir(&files).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(!name.starts_with('.'), "{name} was left behind");
+    }
+}
+
+#[test]
+fn colour_on_demand_changes_no_letter() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = run_lab("https-through-alb", folder.path(), &["--color", "never"], 0);
+    let coloured = run_lab(
+        "https-through-alb",
+        folder.path(),
+        &["--color", "always"],
+        0,
+    );
+    let coloured = text(&coloured.stdout);
+    assert!(coloured.contains('\x1b'));
+    let mut letters = String::new();
+    let mut rest = coloured.as_str();
+    while let Some((before, after)) = rest.split_once('\x1b') {
+        letters.push_str(before);
+        rest = after.split_once('m').unwrap().1;
+    }
+    letters.push_str(rest);
+    assert_eq!(letters, text(&plain.stdout));
+}
+
+#[test]
+fn a_wrong_lab_file_is_told_with_every_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wrong.toml");
+    fs::write(
+        &path,
+        "title = \"x\"\nbase = \"three-tier\"\n\n[link.user]\ndelya = \"9.5 ms\"\n\n[[step]]\nat = \"soon\"\nuser = { get = \"https://your-app.com/\" }\n",
+    )
+    .unwrap();
+    for command in [vec!["check"], vec!["run", "--out", "/nonexistent"]] {
+        let mut arguments = command.clone();
+        arguments.push(path.to_str().unwrap());
+        let output = call(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{command:?}");
+        assert!(output.stdout.is_empty());
+        let said = text(&output.stderr);
+        for part in [
+            "wrong.toml:5:1",
+            "delya",
+            "did you mean `delay`",
+            "wrong.toml:8:6",
+            "soon",
+        ] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_lab_gets_a_hint() {
+    let output = call(&["run", "https-trough-alb"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("https-through-alb"), "{said}");
+}
+
+#[test]
+fn an_expectation_that_does_not_hold_is_exit_code_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("teapot.toml");
+    fs::write(
+        &path,
+        "title = \"x\"\nbase = \"three-tier\"\n[[step]]\nat = \"0 ms\"\nuser = { get = \"https://your-app.com/\" }\n[[expect]]\nthat = \"a teapot answers\"\nstatus = { at = \"user\", is = 418 }\n",
+    )
+    .unwrap();
+    let output = run_lab(path.to_str().unwrap(), folder.path(), &[], 1);
+    let out = text(&output.stdout);
+    assert!(
+        out.contains("FAIL") && out.contains("expected HTTP 418; found HTTP 404")
+            || out.contains("418") && out.contains("404"),
+        "{out}"
+    );
+    assert!(
+        out.contains("--seed 1"),
+        "the command that replays it: {out}"
+    );
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_exit_code_2() {
+    let output = call(&["run", "https-through-alb", "--out", "/proc/nowhere"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("/proc/nowhere/https-through-alb"), "{said}");
+}
+
+#[test]
+fn a_capture_streams_to_stdout_and_equals_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run_lab("https-through-alb", folder.path(), &["-w", "-"], 0);
+    let file = folder
+        .path()
+        .join("https-through-alb/https-through-alb.pcapng");
+    assert_eq!(output.stdout, fs::read(&file).unwrap());
+    assert!(text(&output.stderr).contains("36 of 36"));
+    let copy = folder.path().join("copy.pcapng");
+    run_lab(
+        "https-through-alb",
+        folder.path(),
+        &["-w", copy.to_str().unwrap()],
+        0,
+    );
+    assert_eq!(fs::read(&copy).unwrap(), fs::read(&file).unwrap());
+}
+
+#[test]
+fn json_is_the_whole_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run_lab("https-through-alb", folder.path(), &["--format", "json"], 0);
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let file = folder
+        .path()
+        .join("https-through-alb/https-through-alb.json");
+    let written: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    assert_eq!(printed, written);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = tunlab()
+        .args(["run", "https-through-alb", "-w", "-", "--out"])
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut head = [0; 4];
+    child.stdout.take().unwrap().read_exact(&mut head).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
+fn completions_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = call(&["completions", shell]);
+        assert!(output.status.success());
+        assert!(text(&output.stdout).contains("tunlab"), "{shell}");
+    }
+}

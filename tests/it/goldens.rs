@@ -1,0 +1,103 @@
+//! Every shipped lab runs, meets its expectations, and leaves the very bytes that are kept in `captures/`: the main
+//! capture up to 64 KiB, else its SHA-256, and the ladder. `TUNLAB_BLESS=1 cargo test goldens` writes them anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tunlab::expect::judge;
+use tunlab::report::terminal;
+use tunlab::run::Run;
+use tunlab::world::Ended;
+
+/// A larger capture is kept as its hash.
+const WHOLE_MAX: usize = 64 * 1024;
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("captures")
+        .join(name)
+}
+
+/// Compares with the golden file, or writes it.
+fn compare(name: &str, bytes: &[u8], wrong: &mut Vec<String>) {
+    let path = golden(name);
+    if std::env::var("TUNLAB_BLESS").is_ok_and(|v| v == "1") {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        return;
+    }
+    let hint = "look at the difference, then `TUNLAB_BLESS=1 cargo test goldens`";
+    match fs::read(&path) {
+        Err(e) => wrong.push(format!("{}: {e}; {hint}", path.display())),
+        Ok(kept) if kept != bytes => wrong.push(format!("{} differs; {hint}", path.display())),
+        Ok(_) => {}
+    }
+}
+
+#[test]
+fn goldens() {
+    let mut wrong = Vec::new();
+    let mut kept = Vec::new();
+    for lab in tunlab::lab::shipped() {
+        let name = lab.name;
+        let plan = tunlab::lab::load(name).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let run = Run::new(&plan, 1).into_folder(folder.path().to_owned());
+        let outcome = run.execute().unwrap();
+        assert_eq!(outcome.end, Ended::Quiet, "{name}");
+        let record = outcome.record(&plan);
+        for finding in judge(&record).iter().filter(|f| !f.holds) {
+            wrong.push(format!("{name}: {} — {:?}", finding.that, finding.explain));
+        }
+        let stem = name.rsplit('/').next().unwrap();
+        let capture = fs::read(folder.path().join(format!("{stem}.pcapng"))).unwrap();
+        if capture.len() <= WHOLE_MAX {
+            kept.push(format!("{name}.pcapng"));
+            compare(&format!("{name}.pcapng"), &capture, &mut wrong);
+        } else {
+            let hash: String = Sha256::digest(&capture)
+                .iter()
+                .map(|b| format!("{b:02x}"))
+                .collect();
+            kept.push(format!("{name}.sha256"));
+            compare(
+                &format!("{name}.sha256"),
+                format!("{hash}\n").as_bytes(),
+                &mut wrong,
+            );
+        }
+        kept.push(format!("{name}.txt"));
+        compare(
+            &format!("{name}.txt"),
+            terminal::ladder_text(&record).as_bytes(),
+            &mut wrong,
+        );
+    }
+    // A golden of a lab that is gone would be kept for ever.
+    for path in files_below(&golden("")) {
+        let below = path
+            .strip_prefix(golden(""))
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        if !kept.contains(&below) {
+            wrong.push(format!("captures/{below} belongs to no lab"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}

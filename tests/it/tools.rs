@@ -1,0 +1,46 @@
+//! Programs that tests need. A missing one is said aloud, and is a failure with `TUNLAB_TEST_REQUIRE=all`.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// The program under test.
+pub(crate) fn tunlab() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tunlab"));
+    command.env_remove("NO_COLOR").env_remove("COLUMNS");
+    command
+}
+
+/// Runs a lab with its files below `out`, and expects exit code `code`.
+pub(crate) fn run_lab(lab: &str, out: &Path, more: &[&str], code: i32) -> Output {
+    let output = tunlab()
+        .args(["run", lab, "--out"])
+        .arg(out)
+        .args(more)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{lab}: {stderr}");
+    output
+}
+
+/// Whether `tool` is there. When it is not, the test that asks must return.
+pub(crate) fn have(tool: &str) -> bool {
+    if Command::new(tool).arg("--version").output().is_ok() {
+        return true;
+    }
+    let required = std::env::var("TUNLAB_TEST_REQUIRE").is_ok_and(|v| v == "all");
+    assert!(
+        !required,
+        "{tool} is not installed, and TUNLAB_TEST_REQUIRE=all"
+    );
+    eprintln!("\n*** SKIPPED: {tool} is not installed; this test says nothing without it ***\n");
+    false
+}
+
+/// Runs a tool that must succeed and returns what it prints.
+pub(crate) fn output_of(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{command:?}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}

@@ -1,0 +1,322 @@
+//! Wireshark as the outside judge: tshark, capinfos and editcap read the main capture and every tap's file of every
+//! lab, without any preference that would help.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tunlab::dissect::filter::Filter;
+use tunlab::run::Run;
+
+use crate::tools::{have, output_of, run_lab};
+
+/// A capture of a lab, and what is allowed in it.
+struct Judged {
+    _folder: tempfile::TempDir,
+    lab: &'static str,
+    folder: PathBuf,
+}
+
+impl Judged {
+    fn run(lab: &'static str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        run_lab(lab, folder.path(), &["--pcap"], 0);
+        Self {
+            folder: folder.path().join(lab),
+            _folder: folder,
+            lab,
+        }
+    }
+
+    fn main(&self) -> PathBuf {
+        self.folder.join(format!("{}.pcapng", self.lab))
+    }
+
+    /// All pcapng files: the main one and every tap's.
+    fn all(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&self.folder).unwrap();
+        let mut files: Vec<_> = entries.map(|e| e.unwrap().path()).collect();
+        files.retain(|p| p.extension().is_some_and(|e| e == "pcapng"));
+        files.sort();
+        files
+    }
+}
+
+/// The lines that tshark prints for these fields of the frames that `filter` selects. Two passes, as the window does;
+/// checksums verified; nothing that would decrypt.
+fn tshark(capture: &Path, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
+    let mut command = Command::new("tshark");
+    // An empty home: no preferences of whoever runs the test.
+    let home = tempfile::tempdir().unwrap();
+    command
+        .env("HOME", home.path())
+        .env("XDG_CONFIG_HOME", home.path())
+        .args(["-n", "-2", "-T", "fields", "-E", "occurrence=a", "-r"])
+        .arg(capture);
+    for checked in ["ip", "tcp", "udp"] {
+        command.args(["-o", &format!("{checked}.check_checksum:TRUE")]);
+    }
+    command.args(["-o", "tcp.reassemble_out_of_order:TRUE"]);
+    if !filter.is_empty() {
+        command.args(["-Y", filter]);
+    }
+    for field in fields {
+        command.args(["-e", field]);
+    }
+    let text = output_of(&mut command);
+    let lines = text.lines();
+    lines
+        .map(|l| l.split('\t').map(str::to_owned).collect())
+        .collect()
+}
+
+fn numbers(capture: &Path, filter: &str) -> Vec<usize> {
+    let lines = tshark(capture, filter, &["frame.number"]);
+    lines.iter().map(|l| l[0].parse().unwrap()).collect()
+}
+
+fn labs() -> Vec<&'static str> {
+    tunlab::lab::shipped().map(|l| l.name).collect()
+}
+
+#[test]
+fn nothing_is_malformed_and_every_checksum_is_good() {
+    if !have("tshark") || !have("capinfos") {
+        return;
+    }
+    for lab in labs() {
+        let judged = Judged::run(lab);
+        for capture in judged.all() {
+            let shown = capture.display();
+            let bad = "_ws.malformed || _ws.short || _ws.unreassembled || _ws.expert.severity >= 0x00600000";
+            let found = tshark(&capture, bad, &["frame.number", "_ws.expert.message"]);
+            assert!(found.is_empty(), "{shown}: {found:?}");
+            // 1 is "Good"; a frame has each of them at most once, and TCP or UDP besides IP.
+            let sums = [
+                "ip.checksum.status",
+                "tcp.checksum.status",
+                "udp.checksum.status",
+            ];
+            for line in tshark(&capture, "", &sums) {
+                let good = line[0] == "1" && (line[1] == "1") != (line[2] == "1");
+                assert!(good, "{shown}: {line:?}");
+            }
+            let info = output_of(Command::new("capinfos").arg(&capture));
+            // An empty file has no order to speak of.
+            let empty = info.contains("Number of packets:   0");
+            assert!(
+                empty || info.contains("Strict time order:   True"),
+                "{shown}: {info}"
+            );
+            assert!(info.contains("nanoseconds (9)"), "{shown}: {info}");
+        }
+    }
+}
+
+#[test]
+fn both_connections_are_whole_from_syn_to_fin() {
+    if !have("tshark") {
+        return;
+    }
+    for lab in labs() {
+        let judged = Judged::run(lab);
+        let capture = judged.main();
+        let fields = ["tcp.stream", "tcp.completeness", "frame.interface_name"];
+        let lines = tshark(&capture, "tcp", &fields);
+        let streams: BTreeSet<_> = lines.iter().map(|l| (&l[0], &l[2])).collect();
+        assert_eq!(
+            streams.len(),
+            2,
+            "{lab}: each stream at one tap: {streams:?}"
+        );
+        // SYN 1, SYN-ACK 2, ACK 4, data 8, FIN 16, and no RST (32).
+        assert!(lines.iter().all(|l| l[1] == "31"), "{lab}: {lines:?}");
+        let three = "tcp.flags.syn == 1 || (tcp.seq == 1 && tcp.ack == 1 && tcp.len == 0 && tcp.flags.fin == 0)";
+        assert_eq!(
+            numbers(&capture, three).len(),
+            6,
+            "{lab}: two handshakes of three packets"
+        );
+    }
+}
+
+#[test]
+fn the_request_is_http_inside_tls_on_one_link_and_plain_on_the_other() {
+    if !have("tshark") || !have("editcap") {
+        return;
+    }
+    for lab in labs() {
+        let judged = Judged::run(lab);
+        let capture = judged.main();
+        let request = "http.request.uri == \"/notification/health/check\"";
+        let tap = |filter: &str| tshark(&capture, filter, &["frame.interface_name"]);
+        assert_eq!(tap(&format!("{request} && tls")), [["user0"]], "{lab}");
+        assert_eq!(tap(&format!("{request} && !tls")), [["alb-vpc"]], "{lab}");
+        let answers = tshark(&capture, "http.response", &["http.response.code"]);
+        assert_eq!(answers, [["200"], ["200"]], "{lab}");
+        assert!(
+            numbers(&capture, "tls.alert_message.level == 2").is_empty(),
+            "{lab}"
+        );
+
+        // The same capture without its secrets is what somebody on the path has.
+        let without = judged.folder.join("without.pcapng");
+        let mut editcap = Command::new("editcap");
+        editcap
+            .arg("--discard-all-secrets")
+            .arg(&capture)
+            .arg(&without);
+        output_of(&mut editcap);
+        assert_eq!(
+            numbers(&without, "http && tcp.port == 443"),
+            [0; 0],
+            "{lab}"
+        );
+        assert_eq!(numbers(&without, request).len(), 1, "{lab}: in the VPC");
+    }
+}
+
+#[test]
+fn our_filters_select_what_wiresharks_do() {
+    if !have("tshark") || !have("editcap") {
+        return;
+    }
+    let filters = [
+        "dns",
+        "dns.a == 198.51.100.10",
+        "udp.port == 53 && dns.flags.response == 1",
+        "tcp.flags.syn == 1 && tcp.flags.ack == 0",
+        "tcp.len == 0",
+        "tcp.stream == 1",
+        "tls",
+        "tls.handshake",
+        "tls.handshake.type == 1",
+        "tls.handshake.type in {2, 11, 20}",
+        "tls.handshake.extensions_server_name == \"your-app.com\"",
+        "tls.record.content_type == 23",
+        "tls.alert_message.desc == 0",
+        "http",
+        "http.request.method == \"GET\" and not tls",
+        "http.host contains \"app\"",
+        "http.x_forwarded_for == \"203.192.1.50\"",
+        "http.response.code >= 200",
+        "ip.addr == 10.0.0.0/16",
+        "ip.src != 203.192.1.50",
+        "frame.len > 300 or icmp",
+        "ip.ttl < 64",
+    ];
+    for lab in labs() {
+        let judged = Judged::run(lab);
+        let capture = judged.main();
+        let without = judged.folder.join("without.pcapng");
+        let mut editcap = Command::new("editcap");
+        editcap
+            .arg("--discard-all-secrets")
+            .arg(&capture)
+            .arg(&without);
+        output_of(&mut editcap);
+        let plan = tunlab::lab::load(lab).unwrap();
+        let outcome = Run::new(&plan, 1).execute().unwrap();
+        for filter in filters {
+            let ours = Filter::parse(filter).unwrap();
+            for (frames, file) in [(&outcome.frames, &capture), (&outcome.observed, &without)] {
+                let selected = frames.iter().filter(|f| ours.matches(f)).map(|f| f.number);
+                let selected: Vec<_> = selected.collect();
+                assert_eq!(
+                    selected,
+                    numbers(file, filter),
+                    "{lab}: `{filter}` in {file:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn names_comments_and_statistics_are_shown() {
+    if !have("tshark") || !have("capinfos") {
+        return;
+    }
+    let judged = Judged::run("https-through-alb");
+    let capture = judged.main();
+    let comments = tshark(&capture, "frame.comment", &["frame.comment"]);
+    assert!(comments.len() >= 8, "{comments:?}");
+    let hosts = output_of(
+        Command::new("tshark")
+            .args(["-q", "-N", "n", "-z", "hosts", "-r"])
+            .arg(&capture),
+    );
+    for line in [
+        "203.192.1.50\tuser",
+        "198.51.100.10\tfl-production-alb",
+        "10.0.2.21\tec2-a",
+    ] {
+        assert!(hosts.contains(line), "{line} in {hosts}");
+    }
+    let info = output_of(Command::new("capinfos").arg(&capture));
+    assert!(
+        info.contains("Number of decryption secrets in file: 1"),
+        "{info}"
+    );
+    assert_eq!(
+        info.matches("Number of stat entries = 1").count(),
+        2,
+        "{info}"
+    );
+    // Seen from the user: every frame has a direction.
+    let directions = tshark(&capture, "", &["frame.packet_flags_direction"]);
+    assert!(
+        directions.iter().all(|d| d[0] == "1" || d[0] == "2"),
+        "{directions:?}"
+    );
+
+    // Classic pcap needs the key log beside it.
+    let pcap = judged.folder.join("https-through-alb.pcap");
+    let keys = judged.folder.join("keys.log");
+    let mut command = Command::new("tshark");
+    command.args([
+        "-n",
+        "-Y",
+        "http && tls",
+        "-T",
+        "fields",
+        "-e",
+        "frame.number",
+        "-r",
+    ]);
+    command.arg(&pcap);
+    command.args(["-o", &format!("tls.keylog_file:{}", keys.display())]);
+    assert_eq!(output_of(&mut command).lines().count(), 2);
+}
+
+/// One packet at the taps along its way: the time to live counts down, the port mapping rewrites, the identity stays.
+#[test]
+fn the_port_mapping_is_seen_at_the_taps() {
+    if !have("tshark") {
+        return;
+    }
+    let judged = Judged::run("https-through-alb");
+    let syn = |tap: &str| {
+        let file = judged
+            .folder
+            .join(format!("https-through-alb.{tap}.pcapng"));
+        let fields = ["ip.dst", "tcp.dstport", "ip.ttl", "frame.packet_id"];
+        let line = tshark(&file, "tcp.flags.syn == 1 && tcp.flags.ack == 0", &fields);
+        assert_eq!(line.len(), 1, "{tap}");
+        line[0].clone()
+    };
+    let id = syn("alb-vpc")[3].clone();
+    let seen = |address: &str, port: &str, ttl: &str| {
+        vec![
+            address.to_owned(),
+            port.to_owned(),
+            ttl.to_owned(),
+            id.clone(),
+        ]
+    };
+    assert_eq!(syn("alb-vpc"), seen("10.0.2.21", "32768", "64"));
+    assert_eq!(syn("vpc-ec2-a"), seen("10.0.2.21", "32768", "63"));
+    assert_eq!(syn("ec2-a-eth0"), seen("10.0.2.21", "32768", "63"));
+    assert_eq!(syn("ec2-a-docker0"), seen("172.17.0.2", "8080", "62"));
+    assert_eq!(syn("web-a0"), seen("172.17.0.2", "8080", "62"));
+}
