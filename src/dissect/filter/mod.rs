@@ -1,5 +1,5 @@
 //! The display filter: a subset of Wireshark's language with its field names and its meaning, so that one text
-//! selects the same frames here and there. Reading text is in [`parse`] and below; what a frame's fields are is
+//! selects the same frames here and there. Reading text is in `parser` and below; what a frame's fields are is
 //! decided by the dissection.
 //!
 //! `field` alone asks for presence (also of a flag: `tcp.flags.syn` is in every TCP frame). A comparison holds when
