@@ -9,6 +9,7 @@ pub mod impair;
 pub mod lab;
 pub mod name;
 pub mod net;
+pub mod os;
 pub mod report;
 pub mod rng;
 pub mod role;

@@ -1,0 +1,38 @@
+//! Linux: network namespaces, TUN devices with their addresses and routes, and real programs in namespaces of their
+//! own. The only room with `unsafe`. Nothing virtual is here: it moves bytes and processes, and knows no lab.
+
+#![allow(
+    unsafe_code,
+    reason = "interface ioctls and what a child does before exec have no safe interface"
+)]
+
+mod interface;
+mod namespace;
+mod program;
+mod tun;
+
+pub use namespace::Namespace;
+pub use program::{Child, Exit, Program};
+pub use tun::{Tun, TunConfig};
+
+use std::io;
+
+/// What stands in the way of TUN devices for this process, in words for its user. `Ok` when nothing does.
+///
+/// # Errors
+/// When there is no `/dev/net/tun`, it may not be opened, or network namespaces may not be made.
+pub fn ready() -> io::Result<()> {
+    let hint = |what: &str, e: &io::Error| {
+        let text =
+            format!("{what}: {e}; run as root, or where TUN devices and namespaces are allowed");
+        io::Error::new(e.kind(), text)
+    };
+    std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/net/tun")
+        .map_err(|e| hint("/dev/net/tun cannot be opened", &e))?;
+    Namespace::new()
+        .map(drop)
+        .map_err(|e| hint("no network namespace can be made", &e))
+}
