@@ -28,6 +28,54 @@ impl Seed {
     }
 }
 
+/// Where all randomness of a world comes from.
+#[derive(Clone, Copy)]
+pub enum Entropy {
+    /// The seed of the run: only ever in virtual worlds.
+    Seeded(Seed),
+    /// 256 bits of the operating system's randomness, drawn once for the run.
+    System([u8; 32]),
+}
+
+impl Entropy {
+    /// The stream called `name`.
+    #[must_use]
+    pub fn stream(self, name: impl fmt::Display) -> Stream {
+        match self {
+            Self::Seeded(seed) => seed.stream(name),
+            Self::System(bytes) => {
+                let mut hash = Sha256::new();
+                hash.update(b"tunlab system stream v1\0");
+                hash.update(bytes);
+                hash.update(name.to_string());
+                Stream::from_seed(hash.finalize().into())
+            }
+        }
+    }
+
+    /// Whether a seed rules, so that a run can be made again.
+    #[must_use]
+    pub const fn is_seeded(self) -> bool {
+        matches!(self, Self::Seeded(_))
+    }
+}
+
+impl From<Seed> for Entropy {
+    fn from(seed: Seed) -> Self {
+        Self::Seeded(seed)
+    }
+}
+
+impl fmt::Debug for Entropy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seeded(seed) => fmt::Debug::fmt(seed, f),
+            // Not the secret itself.
+            Self::System(_) => f.write_str("System"),
+        }
+    }
+}
+
 /// True with probability `p` of 2^32; draws once whatever `p` is.
 pub fn chance(rng: &mut Stream, p: u64) -> bool {
     u64::from(rng.next_u32()) < p

@@ -44,6 +44,11 @@ pub(super) struct Arguments {
     #[arg(long)]
     pcap: bool,
 
+    /// Run on TUN devices in network namespaces, in wall-clock time: the kernel forwards every packet. Needs root, or
+    /// a machine that allows both.
+    #[arg(long)]
+    tun: bool,
+
     /// Show pure acknowledgments in the ladder.
     #[arg(long)]
     all: bool,
@@ -58,6 +63,7 @@ impl Default for Arguments {
             format: Format::Text,
             write: None,
             pcap: false,
+            tun: false,
             all: false,
         }
     }
@@ -164,6 +170,9 @@ impl From<io::Error> for Problem {
 fn one(arguments: &Arguments, plan: &Plan, colour: Colour) -> Result<Exit, Problem> {
     let folder = arguments.out.join(&plan.name);
     let mut run = Run::new(plan, arguments.seed).into_folder(folder.clone());
+    if arguments.tun {
+        run = run.on_devices();
+    }
     if arguments.pcap {
         run = run.with_pcap();
     }

@@ -71,7 +71,9 @@ pub fn load(name_or_path: &str) -> Result<Plan, LoadError> {
             .then(|| Ok((path.display().to_string(), read(&path)?)))
             .transpose()
     };
-    read_lab(name_or_path, &source, beside)
+    let mut plan = read_lab::<LoadError>(name_or_path, &source, beside)?;
+    plan.called = name_or_path.to_owned();
+    Ok(plan)
 }
 
 /// Reads the lab `source`, whose name is `file_name` below the labs folder. Its base can be a shipped one only.
@@ -223,6 +225,7 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
 
     let topology = topology?;
     Some(Plan {
+        called: name.clone(),
         name,
         title: title?,
         text: text?,

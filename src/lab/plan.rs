@@ -15,6 +15,8 @@ use crate::tls::config::{PkiSpec, Version};
 pub struct Plan {
     /// Its name: the file's path below the labs folder, without `.toml`.
     pub name: String,
+    /// What to call it by to run it again: its name when it ships with tunlab, else the path of its file.
+    pub called: String,
     /// One line.
     pub title: String,
     /// Which part of the text it checks.
@@ -41,6 +43,28 @@ pub struct Plan {
     pub timeline: Vec<(Milestone, Duration)>,
     /// What must hold.
     pub expectations: Vec<Expectation>,
+}
+
+impl Plan {
+    /// The same lab on the date `now`: every absolute date in it moves with its clock, so that what was valid is.
+    #[must_use]
+    pub fn shifted_to(&self, now: UnixSeconds) -> Self {
+        let mut plan = self.clone();
+        let shift = |t: &mut UnixSeconds| {
+            // Dates before 1970 do not occur: a lab's clock is in this century.
+            t.0 = (t.0 + now.0).saturating_sub(self.clock.0);
+        };
+        plan.clock = now;
+        for authority in &mut plan.pki.authorities {
+            shift(&mut authority.validity.0);
+            shift(&mut authority.validity.1);
+        }
+        for certificate in &mut plan.pki.certificates {
+            shift(&mut certificate.validity.0);
+            shift(&mut certificate.validity.1);
+        }
+        plan
+    }
 }
 
 /// A step of the scenario.

@@ -2,7 +2,8 @@
 //! ordered by (time, sequence), forwards at routers and docker hosts, calls the taps and writes the events.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::docker;
 use super::forward::{self, Next};
@@ -55,7 +56,22 @@ pub struct Fabric {
     totals: Totals,
     /// What reached a node's own address.
     arrived: VecDeque<(usize, PacketId, Vec<u8>)>,
+    devices: Option<Devices>,
 }
+
+/// NICs whose node is the kernel's: what reaches them leaves the fabric, and comes back when the kernel sends it.
+struct Devices {
+    /// By NIC.
+    on_device: Vec<bool>,
+    leaving: VecDeque<(usize, Vec<u8>)>,
+    /// Identities of packets that the kernel holds, by fingerprint, so that a forwarded packet is known again.
+    known: HashMap<u64, PacketId>,
+    /// The same in order of leaving: the kernel drops packets without telling, so old ones are forgotten.
+    order: VecDeque<u64>,
+}
+
+/// More packets than the kernel holds between two devices at a time.
+const KNOWN_MAX: usize = 16_384;
 
 impl Fabric {
     /// The network of `topology`, at rest.
@@ -98,7 +114,41 @@ impl Fabric {
             trace,
             totals: Totals::default(),
             arrived: VecDeque::new(),
+            devices: None,
         }
+    }
+
+    /// From now on the nodes of these NICs are the kernel's: see [`Fabric::poll_leaving`] and [`Fabric::inject`].
+    pub fn put_on_devices(&mut self, nics: Vec<usize>) {
+        let mut on_device = vec![false; self.topology.nics.len()];
+        for nic in nics {
+            on_device[nic] = true;
+        }
+        self.devices = Some(Devices {
+            on_device,
+            leaving: VecDeque::new(),
+            known: HashMap::new(),
+            order: VecDeque::new(),
+        });
+    }
+
+    /// The next packet for the kernel, with the NIC whose device it is for.
+    pub fn poll_leaving(&mut self) -> Option<(usize, Vec<u8>)> {
+        self.devices.as_mut()?.leaving.pop_front()
+    }
+
+    /// The kernel sent a packet out of `nic`. One that it only forwarded keeps its identity.
+    pub fn inject(&mut self, now: Instant, nic: usize, bytes: Vec<u8>) {
+        let known = self
+            .devices
+            .as_mut()
+            .and_then(|devices| devices.known.remove(&fingerprint(&bytes)));
+        let id = known.unwrap_or_else(|| {
+            self.next_packet += 1;
+            self.totals.sent += 1;
+            PacketId(self.next_packet)
+        });
+        self.transmit(now, nic, id, bytes);
     }
 
     /// What there is.
@@ -168,6 +218,18 @@ impl Fabric {
     fn receive(&mut self, now: Instant, packet: InFlight) {
         let InFlight { to, id, mut bytes } = packet;
         self.tap(now, to, Direction::In, id, &bytes, None);
+        if let Some(devices) = self.devices.as_mut().filter(|d| d.on_device[to]) {
+            let mark = fingerprint(&bytes);
+            devices.known.insert(mark, id);
+            devices.order.push_back(mark);
+            if devices.order.len() > KNOWN_MAX
+                && let Some(old) = devices.order.pop_front()
+            {
+                devices.known.remove(&old);
+            }
+            devices.leaving.push_back((to, bytes));
+            return;
+        }
         let node_index = self.topology.nics[to].node;
         match &self.topology.nodes[node_index].kind {
             NodeKind::Host => self.arrived.push_back((to, id, bytes)),
@@ -337,4 +399,14 @@ impl Fabric {
             });
         }
     }
+}
+
+/// What a router does not change of an IPv4 packet: all but time to live and header checksum.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let (head, rest) = bytes.split_at(bytes.len().min(12));
+    head.get(..8).hash(&mut hasher);
+    head.get(9..10).hash(&mut hasher);
+    rest.hash(&mut hasher);
+    hasher.finish()
 }

@@ -7,6 +7,7 @@
 )]
 
 mod interface;
+pub mod interrupt;
 mod namespace;
 mod program;
 mod tun;

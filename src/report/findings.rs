@@ -51,7 +51,7 @@ pub(super) fn render(
             paint,
         );
         lines.extend(decided);
-        let command = format!("tunlab run {} --seed {}", record.plan.name, record.seed);
+        let command = format!("tunlab run {} --seed {}", record.plan.called, record.seed);
         lines.push(format!("        again: {command}"));
     }
     lines

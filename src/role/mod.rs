@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::event::{Fact, Trace};
 use crate::name::Name;
-use crate::rng::Seed;
+use crate::rng::Entropy;
 use crate::stack::Host;
 use crate::time::Clock;
 use crate::tls::random::Randomness;
@@ -47,17 +47,17 @@ impl Node {
 /// does not change what the others draw.
 #[derive(Clone)]
 pub struct Chance {
-    seed: Option<Seed>,
+    entropy: Entropy,
     prefix: String,
     uses: Rc<Cell<u64>>,
 }
 
 impl Chance {
-    /// Streams of `seed`, or the operating system's randomness when there is none, for the program on `node`.
+    /// The randomness of the program on `node`.
     #[must_use]
-    pub fn new(seed: Option<Seed>, node: &Name) -> Self {
+    pub fn new(entropy: Entropy, node: &Name) -> Self {
         Self {
-            seed,
+            entropy,
             prefix: format!("role/{node}"),
             uses: Rc::default(),
         }
@@ -67,11 +67,11 @@ impl Chance {
     fn next(&self, what: &str) -> Randomness {
         let n = self.uses.get();
         self.uses.set(n + 1);
-        match self.seed {
-            Some(seed) => {
-                Randomness::seeded(seed.stream(format_args!("{}/{what}/{n}", self.prefix)))
-            }
-            None => Randomness::System,
+        if self.entropy.is_seeded() {
+            let stream = format_args!("{}/{what}/{n}", self.prefix);
+            Randomness::seeded(self.entropy.stream(stream))
+        } else {
+            Randomness::System
         }
     }
 

@@ -8,7 +8,7 @@ use super::RunError;
 use crate::event::{Event, Trace, What};
 use crate::lab::plan::{Action, Plan};
 use crate::name::Name;
-use crate::rng::Seed;
+use crate::rng::Entropy;
 use crate::role::browser::{Browser, Destination};
 use crate::role::config::Role;
 use crate::role::{Chance, Node, alb, app, resolver};
@@ -23,10 +23,15 @@ use crate::world::World;
 pub(super) fn populate(
     world: &mut World,
     plan: &Plan,
-    seed: Seed,
+    entropy: Entropy,
     trace: &Trace,
 ) -> Result<(), RunError> {
-    let pki = Pki::build(&plan.pki, seed)?;
+    let pki = Pki::build(&plan.pki, entropy)?;
+    let source = if entropy.is_seeded() {
+        Source::Seed
+    } else {
+        Source::System
+    };
     let secrets = Secrets::default();
     publish(world, &secrets, trace);
     let clock = world.clock().clone();
@@ -39,11 +44,11 @@ pub(super) fn populate(
             clock: clock.clone(),
             executor: world.executor().clone(),
             trace: trace.clone(),
-            chance: Chance::new(Some(seed), &name),
+            chance: Chance::new(entropy, &name),
         };
         let started = match role {
             Role::Browser(config) => {
-                let tls = ClientSetup::new(&config.tls, &pki, Source::Seed, &clock, &secrets)
+                let tls = ClientSetup::new(&config.tls, &pki, source, &clock, &secrets)
                     .map_err(|source| tls_error(&name, source))?;
                 let browser = Browser::new(node, config.clone(), tls);
                 browsers.insert(name.clone(), Rc::new(browser));
@@ -55,7 +60,7 @@ pub(super) fn populate(
                 let mut sides = Vec::new();
                 for listener in &config.listeners {
                     let setup = listener.tls.as_ref().map(|tls| {
-                        ServerSetup::new(tls, &pki, Source::Seed, &clock, &secrets)
+                        ServerSetup::new(tls, &pki, source, &clock, &secrets)
                             .map_err(|source| tls_error(&name, source))
                     });
                     sides.push(setup.transpose()?);

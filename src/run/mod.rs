@@ -10,15 +10,18 @@ use crate::event::{Event, Trace};
 use crate::expect::{Record, TapRecord};
 use crate::lab::plan::Plan;
 use crate::net::Totals;
-use crate::rng::Seed;
+use crate::rng::{Entropy, Seed};
 use crate::stack::TcpOptions;
-use crate::time::Instant;
+use crate::time::{Instant, UnixSeconds};
+use crate::tls::random::Randomness;
 use crate::world::{Ended, World, WorldConfig};
 
 mod build;
+mod devices;
 mod files;
 mod recording;
 
+use devices::Kernel;
 use files::Files;
 use recording::Recording;
 
@@ -59,6 +62,9 @@ pub enum RunError {
         #[source]
         source: io::Error,
     },
+    /// The lab could not be put on TUN devices.
+    #[error("failed to put the lab on TUN devices")]
+    Devices(#[source] io::Error),
     /// The stream of the main capture could not be written.
     #[error("failed to write the capture stream")]
     Stream(#[source] io::Error),
@@ -71,6 +77,16 @@ pub struct Run<'a> {
     folder: Option<PathBuf>,
     stream: Option<Box<dyn Write>>,
     pcap: bool,
+    place: Place,
+}
+
+/// Where a lab's packets go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In memory, in virtual time.
+    Virtual,
+    /// Through the kernel, on TUN devices in network namespaces, in wall-clock time.
+    Devices,
 }
 
 impl<'a> Run<'a> {
@@ -83,7 +99,16 @@ impl<'a> Run<'a> {
             folder: None,
             stream: None,
             pcap: false,
+            place: Place::Virtual,
         }
+    }
+
+    /// Runs on TUN devices, in wall-clock time. The lab's dates are today's: what is valid on the lab's date is valid
+    /// now. Randomness is the operating system's; the seed rules the links' impairments only.
+    #[must_use]
+    pub const fn on_devices(mut self) -> Self {
+        self.place = Place::Devices;
+        self
     }
 
     /// Writes captures and key log into `folder`, which is made if need be. Each file is complete or absent.
@@ -112,22 +137,39 @@ impl<'a> Run<'a> {
     /// # Errors
     /// When something cannot be set up or written. A failing expectation or a program that gives up is no error.
     pub fn execute(self) -> Result<Outcome, RunError> {
-        let plan = self.plan;
         let seed = Seed(self.seed);
+        let (plan, entropy) = match self.place {
+            Place::Virtual => (self.plan.clone(), seed.into()),
+            Place::Devices => {
+                let mut bytes = [0; 32];
+                Randomness::System.fill(&mut bytes);
+                (self.plan.shifted_to(today()), Entropy::System(bytes))
+            }
+        };
         let trace = Trace::default();
-        let files = Files::open(plan, self.folder, self.stream, self.pcap)?;
+        let files = Files::open(&plan, self.folder, self.stream, self.pcap)?;
         let recording = Rc::new(RefCell::new(Recording::new(plan.clone(), files)));
         trace.attach(recording.clone());
         let mut world = World::new(WorldConfig {
             topology: plan.topology.clone(),
             epoch: plan.clock,
             seed,
+            entropy,
             tcp: TcpOptions::default(),
             checksums: true,
             trace: trace.clone(),
         });
-        build::populate(&mut world, plan, seed, &trace)?;
-        let end = world.run(plan.limit);
+        let mut kernel = match self.place {
+            Place::Virtual => None,
+            Place::Devices => Some(Kernel::set_up(&plan).map_err(RunError::Devices)?),
+        };
+        build::populate(&mut world, &plan, entropy, &trace)?;
+        let end = match &mut kernel {
+            None => world.run(plan.limit),
+            Some(kernel) => world
+                .run_on_devices(&mut kernel.devices, plan.limit, false)
+                .map_err(RunError::Devices)?,
+        };
         let (ended, totals) = (world.clock().now(), world.totals());
         // The world's tasks hold the trace, and it the recording: they go first.
         drop(world);
@@ -147,6 +189,15 @@ impl<'a> Run<'a> {
             written,
         })
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "on TUN devices the lab's date is the machine's"
+)]
+fn today() -> UnixSeconds {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    UnixSeconds(since.map_or(0, |d| d.as_secs()))
 }
 
 /// What a run left.

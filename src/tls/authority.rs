@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest, Sha256};
 
 use super::config::{AuthoritySpec, CertificateSpec, PkiSpec};
-use crate::rng::{Rng, Seed, Stream};
+use crate::rng::{Entropy, Rng, Stream};
 use crate::time::UnixSeconds;
 
 /// Why certificates could not be made.
@@ -68,16 +68,16 @@ impl Identity {
 }
 
 impl Pki {
-    /// Makes everything in `spec` from `seed`. What is made depends on its own name and specification, not on what
+    /// Makes everything in `spec` from `entropy`. What is made depends on its own name and specification, not on what
     /// else there is.
     ///
     /// # Errors
     /// When a certificate names an unknown issuer, or holds what no certificate can.
-    pub fn build(spec: &PkiSpec, seed: Seed) -> Result<Self, PkiError> {
+    pub fn build(spec: &PkiSpec, entropy: Entropy) -> Result<Self, PkiError> {
         let mut roots = BTreeMap::new();
         let mut authorities = BTreeMap::new();
         for authority in &spec.authorities {
-            let made = Authority::build(authority, seed)?;
+            let made = Authority::build(authority, entropy)?;
             roots.insert(authority.name.clone(), made.root.clone());
             authorities.insert(authority.name.as_str(), made);
         }
@@ -88,7 +88,7 @@ impl Pki {
                 .ok_or_else(|| PkiError::NoAuthority(certificate.issuer.clone()))?;
             certificates.insert(
                 certificate.name.clone(),
-                authority.issue(certificate, seed)?,
+                authority.issue(certificate, entropy)?,
             );
         }
         Ok(Self {
@@ -126,12 +126,12 @@ struct Authority {
 }
 
 impl Authority {
-    fn build(spec: &AuthoritySpec, seed: Seed) -> Result<Self, PkiError> {
+    fn build(spec: &AuthoritySpec, entropy: Entropy) -> Result<Self, PkiError> {
         let make = |source| PkiError::Make {
             name: spec.name.clone(),
             source,
         };
-        let mut rng = seed.stream(format_args!("pki/authority/{}", spec.name));
+        let mut rng = entropy.stream(format_args!("pki/authority/{}", spec.name));
         let root_key = Key::new(&mut rng);
         let root_params =
             authority_params(&spec.root, None, spec.validity, &root_key, &mut rng).map_err(make)?;
@@ -150,12 +150,12 @@ impl Authority {
         })
     }
 
-    fn issue(&self, spec: &CertificateSpec, seed: Seed) -> Result<Identity, PkiError> {
+    fn issue(&self, spec: &CertificateSpec, entropy: Entropy) -> Result<Identity, PkiError> {
         let make = |source| PkiError::Make {
             name: spec.name.clone(),
             source,
         };
-        let mut rng = seed.stream(format_args!("pki/certificate/{}", spec.name));
+        let mut rng = entropy.stream(format_args!("pki/certificate/{}", spec.name));
         let key = Key::new(&mut rng);
         let mut params = CertificateParams::new(spec.names.clone()).map_err(make)?;
         let common_name = spec.names.first().map_or("", String::as_str);

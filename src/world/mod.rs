@@ -11,14 +11,16 @@ use crate::event::{Event, Trace, What};
 use crate::name::Name;
 use crate::net::topology::Topology;
 use crate::net::{Fabric, Totals};
-use crate::rng::Seed;
+use crate::rng::{Entropy, Seed};
 use crate::stack::{Host, NicConfig, Pool, Stack, StackConfig, TcpOptions};
 use crate::time::{Clock, Instant, UnixSeconds};
 
 mod executor;
 mod virtual_time;
+mod wall_time;
 
 pub use executor::Executor;
+pub use wall_time::{Device, Watches};
 
 /// What a world is made of.
 pub struct WorldConfig {
@@ -26,8 +28,10 @@ pub struct WorldConfig {
     pub topology: Topology,
     /// The date at which the run begins.
     pub epoch: UnixSeconds,
-    /// The seed of all randomness.
+    /// The seed of the links' impairments.
     pub seed: Seed,
+    /// Where initial sequence numbers come from.
+    pub entropy: Entropy,
     /// How TCP behaves on every node.
     pub tcp: TcpOptions,
     /// Whether stacks compute and check checksums.
@@ -52,6 +56,7 @@ pub struct World {
     deadline_of: Vec<Option<Instant>>,
     /// Called when an instant is being settled, before packets leave the stacks.
     before_packets: Vec<Box<dyn FnMut()>>,
+    watches: Watches,
 }
 
 /// How a run came to its end.
@@ -65,6 +70,8 @@ pub enum Ended {
     TimeLimit,
     /// More happened in one instant than a lab can mean.
     Livelock,
+    /// Somebody asked the process to end.
+    Interrupted,
 }
 
 impl World {
@@ -92,7 +99,7 @@ impl World {
                 nics: nics.collect(),
                 tcp: config.tcp,
                 checksums: config.checksums,
-                rng: config.seed.stream(format_args!("stack/{}", node.name)),
+                rng: config.entropy.stream(format_args!("stack/{}", node.name)),
                 clock: clock.clone(),
                 pool: pool.clone(),
             });
@@ -114,6 +121,7 @@ impl World {
             deadlines: BTreeSet::new(),
             deadline_of,
             before_packets: Vec::new(),
+            watches: Watches::default(),
         }
     }
 
@@ -149,6 +157,29 @@ impl World {
     /// Runs in virtual time until the scenario is over and the network quiet, or `limit` after the start.
     pub fn run(&mut self, limit: Duration) -> Ended {
         virtual_time::run(self, Instant::ZERO + limit)
+    }
+
+    /// Runs against the wall clock, with these NICs on TUN devices, until the scenario is over and the network quiet,
+    /// `limit` after the start, or somebody asks the process to end. With `stay` it does not end by itself.
+    ///
+    /// # Errors
+    /// When a device fails.
+    pub fn run_on_devices(
+        &mut self,
+        devices: &mut [Device],
+        limit: Duration,
+        stay: bool,
+    ) -> std::io::Result<Ended> {
+        self.fabric
+            .put_on_devices(devices.iter().map(|d| d.nic).collect());
+        let limit = (!stay).then(|| Instant::ZERO + limit);
+        wall_time::run(self, devices, limit)
+    }
+
+    /// For tasks that wait for descriptors; they are looked at only in wall-clock time.
+    #[must_use]
+    pub fn watches(&self) -> Watches {
+        self.watches.clone()
     }
 
     fn limit_reached(&self, limit: &str) {

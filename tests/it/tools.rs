@@ -1,5 +1,6 @@
 //! Programs that tests need. A missing one is said aloud, and is a failure with `TUNLAB_TEST_REQUIRE=all`.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -33,7 +34,11 @@ pub(crate) fn have(tool: &str) -> bool {
         !required,
         "{tool} is not installed, and TUNLAB_TEST_REQUIRE=all"
     );
-    eprintln!("\n*** SKIPPED: {tool} is not installed; this test says nothing without it ***\n");
+    // Not `eprintln!`, which the test harness swallows when the test passes.
+    let _ = writeln!(
+        std::io::stderr(),
+        "\n*** SKIPPED: {tool} is not installed; this test says nothing without it ***"
+    );
     false
 }
 

@@ -1,0 +1,59 @@
+//! A lab's routers as network namespaces: the kernel forwards between TUN devices, one for each link of a router, named
+//! after the NIC at the link's other end. Links, impairments and taps stay ours.
+
+use std::io;
+
+use crate::lab::plan::Plan;
+use crate::net::topology::{NodeKind, Topology};
+use crate::os::{Namespace, Tun, TunConfig};
+use crate::world::Device;
+
+/// The longest interface name the kernel takes.
+const NAME_MAX: usize = 15;
+
+/// The kernel's part of a lab. Dropped, nothing is left of it.
+pub(super) struct Kernel {
+    /// Namespaces by node (index into the topology).
+    pub(super) namespaces: Vec<(usize, Namespace)>,
+    pub(super) devices: Vec<Device>,
+}
+
+impl Kernel {
+    pub(super) fn set_up(plan: &Plan) -> io::Result<Self> {
+        crate::os::ready()?;
+        let topology = &plan.topology;
+        let mut kernel = Self {
+            namespaces: Vec::new(),
+            devices: Vec::new(),
+        };
+        for (index, node) in topology.nodes.iter().enumerate() {
+            if node.kind != NodeKind::Router {
+                continue;
+            }
+            let namespace = Namespace::new()?;
+            for nic in &node.nics {
+                let tun = Tun::create(&namespace, &config(topology, index, *nic))?;
+                kernel.devices.push(Device { nic: *nic, tun });
+            }
+            kernel.namespaces.push((index, namespace));
+        }
+        Ok(kernel)
+    }
+}
+
+fn config(topology: &Topology, node: usize, nic: usize) -> TunConfig {
+    let link = topology.links.iter().find(|l| l.ends.contains(&nic));
+    let far = topology.peer(nic).unwrap_or(nic);
+    let routes = topology.nodes[node].routes.iter().filter(|r| r.nic == nic);
+    let mut name = topology.nics[far].name.to_string();
+    if name.len() > NAME_MAX {
+        // Unique still: the number of the NIC is.
+        name = format!("tun{nic}");
+    }
+    TunConfig {
+        name,
+        address: topology.nics[nic].address,
+        mtu: link.map_or(1500, |l| l.mtu),
+        routes: routes.map(|r| (r.to.address, r.to.prefix)).collect(),
+    }
+}
