@@ -12,11 +12,11 @@ use crate::rng::Entropy;
 use crate::role::browser::{Browser, Destination};
 use crate::role::config::Role;
 use crate::role::{Chance, Node, alb, app, resolver};
-use crate::tls::Source;
 use crate::tls::authority::Pki;
 use crate::tls::client::ClientSetup;
+use crate::tls::handshake::SetupError;
 use crate::tls::key_log::Secrets;
-use crate::tls::server::{ServerSetup, SetupError};
+use crate::tls::server::ServerSetup;
 use crate::world::World;
 
 /// Starts every program and every step.
@@ -27,11 +27,6 @@ pub(super) fn populate(
     trace: &Trace,
 ) -> Result<(), RunError> {
     let pki = Pki::build(&plan.pki, entropy)?;
-    let source = if entropy.is_seeded() {
-        Source::Seed
-    } else {
-        Source::System
-    };
     let secrets = Secrets::default();
     publish(world, &secrets, trace);
     let clock = world.clock().clone();
@@ -48,7 +43,7 @@ pub(super) fn populate(
         };
         let started = match role {
             Role::Browser(config) => {
-                let tls = ClientSetup::new(&config.tls, &pki, source, &clock, &secrets)
+                let tls = ClientSetup::new(&config.tls, &pki, &clock, &secrets)
                     .map_err(|source| tls_error(&name, source))?;
                 let browser = Browser::new(node, config.clone(), tls);
                 browsers.insert(name.clone(), Rc::new(browser));
@@ -60,7 +55,7 @@ pub(super) fn populate(
                 let mut sides = Vec::new();
                 for listener in &config.listeners {
                     let setup = listener.tls.as_ref().map(|tls| {
-                        ServerSetup::new(tls, &pki, source, &clock, &secrets)
+                        ServerSetup::new(tls, &pki, &clock, &secrets)
                             .map_err(|source| tls_error(&name, source))
                     });
                     sides.push(setup.transpose()?);

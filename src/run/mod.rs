@@ -36,7 +36,7 @@ pub enum RunError {
         node: String,
         /// Why.
         #[source]
-        source: crate::tls::server::SetupError,
+        source: crate::tls::handshake::SetupError,
     },
     /// Certificates could not be made.
     #[error("failed to make the lab's certificates")]

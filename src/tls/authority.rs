@@ -2,6 +2,8 @@
 //! the same lab gives the same bytes. Keys are P-256, signatures RFC 6979.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
 
 use p256::ecdsa::signature::Signer as _;
 use p256::pkcs8::EncodePrivateKey;
@@ -27,7 +29,16 @@ pub enum PkiError {
     /// Something asks for a certificate that there is not.
     #[error("no certificate is called `{0}`")]
     NoCertificate(String),
-    /// A name or date that no certificate can hold.
+    /// Two authorities, or two certificates, have the same name.
+    #[error("`{0}` is defined twice")]
+    Twice(String),
+    /// A certificate has no name that a client could ask for.
+    #[error("certificate `{0}` has no names")]
+    NoNames(String),
+    /// A date that no certificate can hold: one after the year 9999.
+    #[error("certificate `{0}` is valid beyond the year 9999")]
+    Date(String),
+    /// A name that no certificate can hold.
     #[error("failed to make certificate `{name}`")]
     Make {
         /// The certificate's name in the lab.
@@ -42,6 +53,7 @@ pub enum PkiError {
 }
 
 /// All keys and certificates of a run.
+#[derive(Debug)]
 pub struct Pki {
     roots: BTreeMap<String, CertificateDer<'static>>,
     certificates: BTreeMap<String, Identity>,
@@ -51,6 +63,15 @@ pub struct Pki {
 pub struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: Vec<u8>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the private key.
+        f.debug_struct("Identity")
+            .field("chain", &self.chain)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Identity {
@@ -72,24 +93,31 @@ impl Pki {
     /// else there is.
     ///
     /// # Errors
-    /// When a certificate names an unknown issuer, or holds what no certificate can.
-    pub fn build(spec: &PkiSpec, entropy: Entropy) -> Result<Self, PkiError> {
+    /// When a certificate names an unknown issuer, a name is given twice, or a certificate cannot hold what is asked
+    /// of it.
+    pub fn build(spec: &PkiSpec, entropy: impl Into<Entropy>) -> Result<Self, PkiError> {
+        let entropy = entropy.into();
         let mut roots = BTreeMap::new();
         let mut authorities = BTreeMap::new();
         for authority in &spec.authorities {
             let made = Authority::build(authority, entropy)?;
             roots.insert(authority.name.clone(), made.root.clone());
-            authorities.insert(authority.name.as_str(), made);
+            if authorities.insert(authority.name.as_str(), made).is_some() {
+                return Err(PkiError::Twice(authority.name.clone()));
+            }
         }
         let mut certificates = BTreeMap::new();
         for certificate in &spec.certificates {
             let authority = authorities
                 .get(certificate.issuer.as_str())
                 .ok_or_else(|| PkiError::NoAuthority(certificate.issuer.clone()))?;
-            certificates.insert(
-                certificate.name.clone(),
-                authority.issue(certificate, entropy)?,
-            );
+            let made = authority.issue(certificate, entropy)?;
+            if certificates
+                .insert(certificate.name.clone(), made)
+                .is_some()
+            {
+                return Err(PkiError::Twice(certificate.name.clone()));
+            }
         }
         Ok(Self {
             roots,
@@ -133,12 +161,13 @@ impl Authority {
         };
         let mut rng = entropy.stream(format_args!("pki/authority/{}", spec.name));
         let root_key = Key::new(&mut rng);
+        let validity = dates(&spec.name, spec.validity)?;
         let root_params =
-            authority_params(&spec.root, None, spec.validity, &root_key, &mut rng).map_err(make)?;
+            authority_params(&spec.root, None, validity, &root_key, &mut rng).map_err(make)?;
         let root = root_params.self_signed(&root_key).map_err(make)?;
         let key = Key::new(&mut rng);
         // An intermediate that may issue leaves only (path length 0), as public ones are.
-        let params = authority_params(&spec.intermediate, Some(0), spec.validity, &key, &mut rng)
+        let params = authority_params(&spec.intermediate, Some(0), validity, &key, &mut rng)
             .map_err(make)?;
         let issuer = Issuer::from_params(&root_params, root_key);
         let intermediate = params.signed_by(&key, &issuer).map_err(make)?;
@@ -158,13 +187,21 @@ impl Authority {
         let mut rng = entropy.stream(format_args!("pki/certificate/{}", spec.name));
         let key = Key::new(&mut rng);
         let mut params = CertificateParams::new(spec.names.clone()).map_err(make)?;
-        let common_name = spec.names.first().map_or("", String::as_str);
+        let common_name = spec
+            .names
+            .first()
+            .ok_or_else(|| PkiError::NoNames(spec.name.clone()))?;
         params.distinguished_name = name(common_name).map_err(make)?;
         params.is_ca = IsCa::ExplicitNoCa;
         // RFC 5280 §4.2.1.3: an ECDSA server key signs, and does nothing else.
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        finish(&mut params, spec.validity, &key, &mut rng);
+        finish(
+            &mut params,
+            dates(&spec.name, spec.validity)?,
+            &key,
+            &mut rng,
+        );
         let issuer = Issuer::from_params(&self.intermediate_params, &self.intermediate_key);
         let leaf = params.signed_by(&key, &issuer).map_err(make)?;
         Ok(Identity {
@@ -172,6 +209,19 @@ impl Authority {
             key: key.secret.to_pkcs8_der()?.as_bytes().to_vec(),
         })
     }
+}
+
+/// `validity`, when a certificate can hold it.
+fn dates(
+    name: &str,
+    validity: (UnixSeconds, UnixSeconds),
+) -> Result<(UnixSeconds, UnixSeconds), PkiError> {
+    /// 9999-12-31T23:59:59Z, which RFC 5280 §4.1.2.5 uses for "never".
+    const LAST: UnixSeconds = UnixSeconds(253_402_300_799);
+    if validity.0.max(validity.1) > LAST {
+        return Err(PkiError::Date(name.into()));
+    }
+    Ok(validity)
 }
 
 fn authority_params(
@@ -198,20 +248,16 @@ fn finish(
     key: &Key,
     rng: &mut Stream,
 ) {
-    let moment = |t: UnixSeconds| {
-        let day = std::time::Duration::from_secs(t.0 % 86_400);
-        let (y, m, d) = t.to_ymd();
-        rcgen::date_time_ymd(y, m, d) + day
-    };
-    params.not_before = moment(validity.0);
-    params.not_after = moment(validity.1);
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    params.not_before = epoch + Duration::from_secs(validity.0.0);
+    params.not_after = epoch + Duration::from_secs(validity.1.0);
     // RFC 5280 §4.1.2.2: positive, at most 20 octets. Sixteen random ones, the first not beginning with 0 bits that
     // DER would leave out, so that every seed gives certificates of one size.
     let mut serial = [0; 16];
     rng.fill_bytes(&mut serial);
     serial[0] = (serial[0] & 0x7f) | 0x40;
     params.serial_number = Some(SerialNumber::from_slice(&serial));
-    // RFC 7093 §2 method 1 would be the left 160 bits of SHA-256 of the key; here it is of the whole key info.
+    // RFC 7093 §2 method 4: a hash of the SubjectPublicKeyInfo, here its first 160 bits.
     let digest = Sha256::digest(key.subject_public_key_info());
     params.key_identifier_method = KeyIdMethod::PreSpecified(digest[..20].to_vec());
     params.use_authority_key_identifier_extension = true;
@@ -264,5 +310,94 @@ impl rcgen::SigningKey for Key {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
         let signature: p256::ecdsa::Signature = self.secret.sign(message);
         Ok(signature.to_der().as_bytes().to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Seed;
+    use crate::event::CertificateFacts;
+    use crate::tls::facts;
+    use crate::tls::testing::spec;
+
+    #[test]
+    fn certificates_depend_on_the_seed_and_their_own_name_only() {
+        let one = Pki::build(&spec(), Seed(1)).unwrap();
+        let identity = one.identity("your-app").unwrap();
+        let mut fewer = spec();
+        fewer.certificates.truncate(1);
+        fewer.authorities.truncate(1);
+        let again = Pki::build(&fewer, Seed(1)).unwrap();
+        let again = again.identity("your-app").unwrap();
+        assert_eq!(again.chain(), identity.chain());
+        assert_eq!(again.key(), identity.key());
+        let other = Pki::build(&spec(), Seed(2)).unwrap();
+        let other = other.identity("your-app").unwrap();
+        assert_ne!(other.chain(), identity.chain());
+        assert_ne!(other.key(), identity.key());
+    }
+
+    #[test]
+    fn facts_say_what_was_asked_for() {
+        let pki = Pki::build(&spec(), Seed(1)).unwrap();
+        let chain = pki.identity("your-app").unwrap().chain();
+        let leaf = facts::certificate(&chain[0]);
+        let intermediate = facts::certificate(&chain[1]);
+        assert_eq!(
+            leaf,
+            CertificateFacts {
+                subject: "your-app.com".into(),
+                issuer: "Tunlab Intermediate X1".into(),
+                names: vec!["your-app.com".into(), "*.your-app.com".into()],
+                not_before: UnixSeconds::from_ymd(2024, 1, 1),
+                not_after: UnixSeconds::from_ymd(2025, 12, 31),
+                key: "P-256".into(),
+                bytes: chain[0].len(),
+            }
+        );
+        assert_eq!(intermediate.issuer, "Tunlab Root R1");
+        let root = facts::certificate(pki.root("lab-root").unwrap());
+        assert_eq!(
+            (root.subject, root.names),
+            ("Tunlab Root R1".into(), vec![])
+        );
+        assert_eq!(
+            pki.identity("lab-root").unwrap_err().to_string(),
+            "no certificate is called `lab-root`"
+        );
+        assert_eq!(
+            pki.root("your-app").unwrap_err().to_string(),
+            "no authority is called `your-app`"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_made_is_said() {
+        let fails = |change: fn(&mut PkiSpec)| {
+            let mut spec = spec();
+            change(&mut spec);
+            Pki::build(&spec, Seed(1)).unwrap_err().to_string()
+        };
+        assert_eq!(
+            fails(|s| s.certificates[0].issuer = "nobody".into()),
+            "no authority is called `nobody`"
+        );
+        assert_eq!(
+            fails(|s| s.certificates[1].name = "your-app".into()),
+            "`your-app` is defined twice"
+        );
+        assert_eq!(
+            fails(|s| s.certificates[0].names.clear()),
+            "certificate `your-app` has no names"
+        );
+        assert_eq!(
+            fails(|s| s.certificates[0].validity.1 = UnixSeconds(u64::MAX)),
+            "certificate `your-app` is valid beyond the year 9999"
+        );
+        assert_eq!(
+            fails(|s| s.certificates[0].names[0] = "bücher.example".into()),
+            "failed to make certificate `your-app`"
+        );
     }
 }

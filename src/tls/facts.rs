@@ -130,3 +130,40 @@ fn key_name(algorithm: ObjectIdentifier, parameters: Option<Vec<u8>>) -> String 
         (other, _) => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Seed;
+    use crate::tls::authority::Pki;
+    use crate::tls::testing::spec;
+
+    #[test]
+    fn cut_or_changed_certificates_never_panic() {
+        let pki = Pki::build(&spec(), Seed(1)).unwrap();
+        let der = pki.identity("your-app").unwrap().chain()[0].to_vec();
+        let facts = |bytes: &[u8]| certificate(&CertificateDer::from(bytes));
+        for n in 0..der.len() {
+            assert_eq!(facts(&der[..n]).subject, "(not readable)");
+            assert_eq!(facts(&der[..n]).bytes, n);
+            for bit in 0..8 {
+                let mut changed = der.clone();
+                changed[n] ^= 1 << bit;
+                assert_eq!(facts(&changed).bytes, der.len());
+            }
+        }
+    }
+
+    #[test]
+    fn keys_of_other_kinds_are_named() {
+        let name = |oid| key_name(ObjectIdentifier::new_unwrap(oid), None);
+        assert_eq!(name("1.2.840.113549.1.1.1"), "RSA");
+        assert_eq!(name("1.3.101.112"), "Ed25519");
+        let curve = ObjectIdentifier::new_unwrap("1.3.132.0.34")
+            .to_der()
+            .unwrap();
+        let ec = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+        assert_eq!(key_name(ec, Some(curve)), "P-384");
+        assert_eq!(key_name(ec, None), "1.2.840.10045.2.1");
+    }
+}

@@ -12,8 +12,26 @@ pub struct Secrets(Arc<Mutex<Collected>>);
 
 #[derive(Default)]
 struct Collected {
-    known: BTreeSet<String>,
     new: Vec<String>,
+    /// Heard from one side so far.
+    once: BTreeSet<String>,
+}
+
+impl Collected {
+    /// How many lines may wait for the other side. Where that is a real program it never speaks; a line forgotten
+    /// here costs no more than being there twice.
+    const ONCE_MAX: usize = 8192;
+
+    fn add(&mut self, line: String) {
+        if self.once.remove(&line) {
+            return;
+        }
+        if self.once.len() == Self::ONCE_MAX {
+            self.once.pop_first();
+        }
+        self.once.insert(line.clone());
+        self.new.push(line);
+    }
 }
 
 impl Secrets {
@@ -24,6 +42,7 @@ impl Secrets {
     }
 
     fn collected(&self) -> MutexGuard<'_, Collected> {
+        // A panic elsewhere cannot leave the collection half-changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -31,7 +50,7 @@ impl Secrets {
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the secrets themselves.
-        write!(f, "Secrets({} lines)", self.collected().known.len())
+        write!(f, "Secrets({} new)", self.collected().new.len())
     }
 }
 
@@ -45,10 +64,7 @@ impl rustls::KeyLog for Secrets {
                 let _ = write!(line, "{byte:02x}");
             }
         }
-        let mut collected = self.collected();
-        if collected.known.insert(line.clone()) {
-            collected.new.push(line);
-        }
+        self.collected().add(line);
     }
 }
 
@@ -68,5 +84,22 @@ mod tests {
             ["CLIENT_RANDOM abab 01", "EXPORTER_SECRET abab 02"]
         );
         assert!(secrets.drain().is_empty());
+    }
+
+    #[test]
+    fn memory_is_bounded_when_the_other_side_never_speaks() {
+        let secrets = Secrets::default();
+        for n in 0..10_000_u32 {
+            secrets.log("CLIENT_RANDOM", &n.to_be_bytes(), &[0]);
+        }
+        assert_eq!(secrets.drain().len(), 10_000);
+        assert_eq!(secrets.collected().once.len(), Collected::ONCE_MAX);
+    }
+
+    #[test]
+    fn debug_output_holds_no_secret() {
+        let secrets = Secrets::default();
+        secrets.log("CLIENT_RANDOM", &[0xab], &[0xcd]);
+        assert_eq!(format!("{secrets:?}"), "Secrets(1 new)");
     }
 }

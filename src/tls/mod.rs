@@ -1,14 +1,22 @@
-//! TLS: the crypto provider (seeded or from the operating system), the lab's certificate authorities, the key log,
+//! TLS: the crypto providers (seeded, and the operating system's), the lab's certificate authorities, the key log,
 //! and the two sides of a connection over any async stream. TCP is not here.
+//!
+//! A side of a connection lives like this: its [`client::ClientSetup`] or [`server::ServerSetup`] is made once per
+//! node; [`client::connect`] or [`server::accept`] wraps a TCP stream, first in [`pace::Paced`] (modelled time), then
+//! in the TLS engine, then in [`random::Scoped`] (its randomness), and hands out the outermost.
 
 pub mod authority;
 pub mod client;
 pub mod config;
 pub mod facts;
+pub mod handshake;
 pub mod key_log;
 pub mod pace;
 mod provider;
 pub mod random;
 pub mod server;
 
-pub use provider::Source;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

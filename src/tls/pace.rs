@@ -2,6 +2,7 @@
 //! for working on it; so the flight that answers it, the key log and the events all come at the same, later moment.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -40,64 +41,82 @@ impl Pace {
     }
 }
 
-/// A stream that holds back received handshake flights.
+/// A stream that holds back received handshake flights. A flight ends where this side has written: what arrives after
+/// that is the next one. (A HelloRetryRequest counts as a server's first flight; lab nodes share their groups and never
+/// send one.)
 pub struct Paced<S> {
     inner: S,
     clock: Clock,
-    /// `None` once nothing is held back any more: the stream is then the inner one.
+    /// `None` once nothing more will be held back: the stream is then the inner one, after what is held.
     pace: Option<Pace>,
-    flight: Option<usize>,
-    takes: Duration,
-    /// The next byte read begins a flight.
-    turn: bool,
-    held: VecDeque<(Instant, Vec<u8>)>,
-    ended: Option<io::Result<()>>,
-    sleep: Option<Pin<Box<Sleep>>>,
+    /// Which flight of the peer's is arriving, from 0.
+    flight: usize,
+    /// How long the flight that is arriving takes; `None` before its first byte.
+    takes: Option<Duration>,
+    /// Whether this side has written since the last arrival.
+    wrote: bool,
+    held: Held,
 }
 
 impl<S> Paced<S> {
-    pub(super) const fn new(inner: S, pace: Pace, clock: Clock) -> Self {
+    pub(super) fn new(inner: S, pace: Pace, clock: Clock) -> Self {
         Self {
             inner,
             clock,
             pace: Some(pace),
-            flight: None,
-            takes: Duration::ZERO,
-            turn: true,
-            held: VecDeque::new(),
-            ended: None,
-            sleep: None,
+            flight: 0,
+            takes: None,
+            wrote: false,
+            held: Held::default(),
+        }
+    }
+
+    /// Ends all modelled time: what arrives from now on is readable at once, after what is still held.
+    pub(super) const fn pass_through(&mut self) {
+        self.pace = None;
+    }
+
+    const fn wrote(&mut self, result: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(1..)) = result {
+            self.wrote = true;
         }
     }
 
     /// Takes note of received bytes, and until when they are held.
     fn hold(&mut self, bytes: &[u8]) {
-        if self.turn {
-            self.turn = false;
-            let flight = self.flight.map_or(0, |n| n + 1);
-            self.flight = Some(flight);
-            let takes = self.pace.and_then(|p| p.takes(flight, bytes[0]));
-            self.takes = takes.unwrap_or_default();
-            if takes.is_none() {
-                self.pace = None;
-            }
+        if std::mem::take(&mut self.wrote) && self.takes.is_some() {
+            self.flight += 1;
+            self.takes = None;
         }
-        self.held
-            .push_back((self.clock.now() + self.takes, bytes.to_vec()));
+        if self.takes.is_none() {
+            self.takes = self.pace.and_then(|p| p.takes(self.flight, bytes[0]));
+        }
+        if self.takes.is_none() {
+            self.pace = None;
+        }
+        let until = self.clock.now() + self.takes.unwrap_or_default();
+        self.held.bytes += bytes.len();
+        self.held.chunks.push_back((until, bytes.to_vec()));
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Paced<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Paced").field(&self.inner).finish()
     }
 }
 
 impl<S: AsyncRead + Unpin> Paced<S> {
-    /// Reads whatever has arrived.
+    /// Takes in what has arrived. Stops at [`Held::BYTES_MAX`], so that the peer's window closes before memory grows.
     fn fetch(&mut self, cx: &mut Context<'_>) {
-        while self.ended.is_none() {
+        while self.pace.is_some() && self.held.end.is_none() && self.held.bytes < Held::BYTES_MAX {
             let mut bytes = [0; 4096];
             let mut buffer = ReadBuf::new(&mut bytes);
             match Pin::new(&mut self.inner).poll_read(cx, &mut buffer) {
                 Poll::Pending => return,
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => self.ended = Some(Ok(())),
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => self.held.end = Some(Ok(())),
                 Poll::Ready(Ok(())) => self.hold(buffer.filled()),
-                Poll::Ready(Err(e)) => self.ended = Some(Err(e)),
+                Poll::Ready(Err(e)) => self.held.end = Some(Err(e)),
             }
         }
     }
@@ -105,42 +124,24 @@ impl<S: AsyncRead + Unpin> Paced<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if this.pace.is_none() && this.held.is_empty() && this.ended.is_none() {
-            return Pin::new(&mut this.inner).poll_read(cx, buffer);
-        }
+        let this = self.get_mut();
         this.fetch(cx);
-        loop {
-            let Some((at, bytes)) = this.held.front_mut() else {
-                return match this.ended.take() {
-                    Some(Ok(())) => {
-                        // The end stays the end, however often it is asked for.
-                        this.ended = Some(Ok(()));
-                        Poll::Ready(Ok(()))
-                    }
-                    Some(Err(e)) => Poll::Ready(Err(e)),
-                    None => Poll::Pending,
-                };
-            };
-            if *at <= this.clock.now() {
-                let n = bytes.len().min(buffer.remaining());
-                buffer.put_slice(&bytes[..n]);
-                bytes.drain(..n);
-                if bytes.is_empty() {
-                    this.held.pop_front();
-                }
-                return Poll::Ready(Ok(()));
+        if !this.held.chunks.is_empty() {
+            return this.held.poll_read(&this.clock, cx, buffer);
+        }
+        match this.held.end.take() {
+            // The end stays the end, and an error is told once: the inner stream knows both.
+            Some(end) => {
+                this.pace = None;
+                Poll::Ready(end)
             }
-            let until = *at;
-            let sleep = this
-                .sleep
-                .get_or_insert_with(|| Box::pin(this.clock.sleep_until(until)));
-            ready!(sleep.as_mut().poll(cx));
-            this.sleep = None;
+            // Everything that has arrived was taken in, and the inner stream will wake the reader.
+            None if this.pace.is_some() => Poll::Pending,
+            None => Pin::new(&mut this.inner).poll_read(cx, buffer),
         }
     }
 }
@@ -151,16 +152,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.turn = true;
-        Pin::new(&mut self.inner).poll_write(cx, data)
+        let result = Pin::new(&mut self.inner).poll_write(cx, data);
+        self.wrote(&result);
+        result
     }
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.turn = true;
-        Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
+        let result = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
+        self.wrote(&result);
+        result
     }
     fn is_write_vectored(&self) -> bool {
         self.inner.is_write_vectored()
@@ -170,5 +173,209 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// Bytes that have arrived and may not be read yet, in order.
+#[derive(Default)]
+struct Held {
+    chunks: VecDeque<(Instant, Vec<u8>)>,
+    /// How many bytes of the first chunk are read already.
+    taken: usize,
+    /// How many are not, in all chunks.
+    bytes: usize,
+    /// What comes after them: the end of the stream, or an error.
+    end: Option<io::Result<()>>,
+    sleep: Option<Sleep>,
+}
+
+impl Held {
+    /// The most that is taken in: several times the largest handshake flight in use.
+    const BYTES_MAX: usize = 64 * 1024;
+
+    /// Reads what is due, at least one byte.
+    fn poll_read(
+        &mut self,
+        clock: &Clock,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut copied = 0;
+        while let Some((until, chunk)) = self.chunks.front() {
+            if *until > clock.now() {
+                if copied > 0 {
+                    break;
+                }
+                let sleep = self.sleep.get_or_insert_with(|| clock.sleep_until(*until));
+                ready!(Pin::new(sleep).poll(cx));
+            }
+            self.sleep = None;
+            let rest = &chunk[self.taken..];
+            let n = rest.len().min(buffer.remaining());
+            buffer.put_slice(&rest[..n]);
+            copied += n;
+            self.taken += n;
+            self.bytes -= n;
+            if self.taken == chunk.len() {
+                self.chunks.pop_front();
+                self.taken = 0;
+            }
+            if buffer.remaining() == 0 {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::UnixSeconds;
+    use crate::tls::testing::run;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// What a server sees that answers the ClientHello `hello` after 30 ms and a second flight after 10 ms: the
+    /// client sends `second` at 0 ms after the answer, then a byte at a time. Returns the moments of reading, in ms.
+    fn server_reads(second: &'static [u8]) -> [u64; 3] {
+        let clock = Clock::new(UnixSeconds(0));
+        let (mut far, near) = duplex(1024);
+        let takes = ServerTakes {
+            hello: 30 * MS,
+            finish: 10 * MS,
+        };
+        let mut near = Paced::new(near, Pace::Server(takes), clock.clone());
+        let at = || clock.now().as_nanos() / 1_000_000;
+        let client = async {
+            far.write_all(b"hello").await.unwrap();
+            let mut answer = [0; 6];
+            far.read_exact(&mut answer).await.unwrap();
+            far.write_all(second).await.unwrap();
+            clock.sleep(50 * MS).await;
+            far.write_all(b"x").await.unwrap();
+        };
+        let server = async {
+            let mut buf = [0; 5];
+            near.read_exact(&mut buf).await.unwrap();
+            let hello = at();
+            near.write_all(b"answer").await.unwrap();
+            let mut buf = vec![0; second.len()];
+            near.read_exact(&mut buf).await.unwrap();
+            assert_eq!(buf, second);
+            let finished = at();
+            near.write_all(b"ok").await.unwrap();
+            near.read_u8().await.unwrap();
+            [hello, finished, at()]
+        };
+        run(&clock, client, server).1
+    }
+
+    #[test]
+    fn a_server_delays_the_hello_and_only_the_second_flight_of_tls_1_2() {
+        assert_eq!(
+            server_reads(b"\x16\x03\x03 ClientKeyExchange"),
+            [30, 40, 80]
+        );
+        assert_eq!(server_reads(b"\x14\x03\x03 then encrypted"), [30, 30, 80]);
+        assert_eq!(server_reads(b"\x17\x03\x03 encrypted"), [30, 30, 80]);
+    }
+
+    #[test]
+    fn each_part_of_a_flight_is_delayed_from_its_own_arrival() {
+        let clock = Clock::new(UnixSeconds(0));
+        let (mut far, near) = duplex(1024);
+        let takes = ClientTakes {
+            wait: Duration::ZERO,
+            finish: 7 * MS,
+        };
+        let mut near = Paced::new(near, Pace::Client(takes), clock.clone());
+        let server = async {
+            far.write_all(b"first").await.unwrap();
+            clock.sleep(5 * MS).await;
+            far.write_all(b"second").await.unwrap();
+            far.shutdown().await.unwrap();
+        };
+        let client = async {
+            let mut seen = Vec::new();
+            loop {
+                let mut buf = [0; 64];
+                let n = near.read(&mut buf).await.unwrap();
+                let text = String::from_utf8_lossy(&buf[..n]).into_owned();
+                seen.push((clock.now().as_nanos() / 1_000_000, text));
+                if n == 0 {
+                    return seen;
+                }
+            }
+        };
+        let expected = [(7, "first"), (12, "second"), (12, "")];
+        assert_eq!(
+            run(&clock, server, client).1,
+            expected.map(|(t, s)| (t, s.to_owned()))
+        );
+    }
+
+    #[test]
+    fn no_more_is_taken_in_than_the_limit() {
+        let clock = Clock::new(UnixSeconds(0));
+        let (mut far, near) = duplex(1 << 20);
+        let takes = ServerTakes {
+            hello: MS,
+            finish: MS,
+        };
+        let mut near = Paced::new(near, Pace::Server(takes), clock.clone());
+        let all = vec![7; 200_000];
+        let client = async {
+            far.write_all(&all).await.unwrap();
+            far.shutdown().await.unwrap();
+        };
+        let server = async {
+            assert_eq!(near.read_u8().await.unwrap(), 7);
+            let taken = near.held.bytes + 1;
+            let mut rest = Vec::new();
+            near.read_to_end(&mut rest).await.unwrap();
+            (taken, rest.len())
+        };
+        assert_eq!(run(&clock, client, server).1, (Held::BYTES_MAX, 199_999));
+    }
+
+    /// A stream that gives some bytes, and then a reset.
+    struct Reset(&'static [u8]);
+
+    impl AsyncRead for Reset {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if self.0.is_empty() {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            }
+            buffer.put_slice(std::mem::take(&mut self.0));
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_came_before_a_reset_is_read_before_it() {
+        let clock = Clock::new(UnixSeconds(0));
+        let takes = ServerTakes {
+            hello: 30 * MS,
+            finish: MS,
+        };
+        let mut near = Paced::new(Reset(b"hello"), Pace::Server(takes), clock.clone());
+        let reads = async {
+            let mut bytes = [0; 5];
+            near.read_exact(&mut bytes).await.unwrap();
+            assert_eq!(&bytes, b"hello");
+            for _ in 0..2 {
+                let error = near.read_u8().await.unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            }
+            clock.now()
+        };
+        let (at, ()) = run(&clock, reads, async {});
+        assert_eq!(at, Instant::ZERO + 30 * MS);
     }
 }

@@ -16,28 +16,20 @@ use rustls::{Error, NamedGroup, OtherError, PeerMisbehaved, SignatureAlgorithm, 
 
 use super::random::draw;
 
-/// Where a node's cryptography takes its randomness from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// The stream in scope, of the run's seed. Only ever in virtual worlds.
-    Seed,
-    /// The operating system.
-    System,
+/// Where a seed rules: key exchange from drawn private keys, and RFC 6979 signatures, which need no randomness. Same
+/// streams, same bytes on the wire. Draws from the stream in scope, and from nothing else.
+pub(super) fn seeded() -> CryptoProvider {
+    CryptoProvider {
+        kx_groups: vec![&X25519, &SECP256R1],
+        secure_random: &SeededRandom,
+        key_provider: &SeededKeys,
+        ..system()
+    }
 }
 
-impl Source {
-    pub(super) fn provider(self) -> CryptoProvider {
-        let native = rustls::crypto::aws_lc_rs::default_provider();
-        match self {
-            Self::System => native,
-            Self::Seed => CryptoProvider {
-                kx_groups: vec![&X25519, &SECP256R1],
-                secure_random: &SeededRandom,
-                key_provider: &SeededKeys,
-                ..native
-            },
-        }
-    }
+/// Where randomness comes from the operating system.
+pub(super) fn system() -> CryptoProvider {
+    rustls::crypto::aws_lc_rs::default_provider()
 }
 
 #[derive(Debug)]
@@ -182,5 +174,52 @@ impl Signer for EcdsaKey {
 
     fn scheme(&self) -> SignatureScheme {
         SignatureScheme::ECDSA_NISTP256_SHA256
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Seed;
+    use crate::tls::random::Randomness;
+
+    #[test]
+    fn both_sides_of_an_exchange_agree_and_keys_come_from_the_stream() {
+        for group in seeded().kx_groups {
+            let start = |name| {
+                let mut stream = Randomness::seeded(Seed(1).stream(name));
+                stream.scope(|| group.start()).unwrap()
+            };
+            let (a, b, again) = (start("a"), start("b"), start("a"));
+            assert_eq!(a.pub_key(), again.pub_key(), "{:?}", group.name());
+            let (pub_a, pub_b) = (a.pub_key().to_vec(), b.pub_key().to_vec());
+            assert_ne!(pub_a, pub_b);
+            let one = a.complete(&pub_b).unwrap();
+            let other = b.complete(&pub_a).unwrap();
+            assert_eq!(one.secret_bytes(), other.secret_bytes());
+            assert!(again.complete(&[0; 32]).is_err(), "a bad share is refused");
+        }
+    }
+
+    #[test]
+    fn signatures_are_the_test_vector_of_rfc_6979() {
+        // RFC 6979 §A.2.5, P-256 with SHA-256, message "sample".
+        let key = p256::ecdsa::SigningKey::from_slice(&unhex(
+            "C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721",
+        ))
+        .unwrap();
+        let der = EcdsaKey(key).sign(b"sample").unwrap();
+        let r = "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716";
+        let s = "F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8";
+        assert_eq!(
+            der,
+            unhex(&format!("3046022100{r}022100{s}")),
+            "both numbers have their first bit set"
+        );
+    }
+
+    fn unhex(text: &str) -> Vec<u8> {
+        let digit = |i| u8::from_str_radix(&text[i..i + 2], 16).unwrap();
+        (0..text.len()).step_by(2).map(digit).collect()
     }
 }

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -12,13 +13,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::rng::{Rng, Stream};
 
 thread_local! {
-    static IN_SCOPE: RefCell<Option<Box<Stream>>> = const { RefCell::new(None) };
+    /// `System` outside of all scopes, and in the scope of a connection that uses it: there the seeded provider may
+    /// not draw.
+    static IN_SCOPE: RefCell<Randomness> = const { RefCell::new(Randomness::System) };
 }
 
-/// The randomness of one side of one connection.
+/// The randomness of one side of one connection. Every side needs a stream of its own: equal streams give equal
+/// client randoms, by which a key log is read.
+#[derive(Debug)]
 pub enum Randomness {
-    /// A stream of the run's seed. Empty while it is in scope.
-    Seeded(Option<Box<Stream>>),
+    /// A stream of the run's seed. Boxed, so that entering a scope moves a pointer.
+    Seeded(Box<Stream>),
     /// The operating system's.
     System,
 }
@@ -27,42 +32,34 @@ impl Randomness {
     /// Randomness from a stream of the run's seed.
     #[must_use]
     pub fn seeded(stream: Stream) -> Self {
-        Self::Seeded(Some(Box::new(stream)))
+        Self::Seeded(Box::new(stream))
     }
 
     /// Fills `bytes`.
     pub fn fill(&mut self, bytes: &mut [u8]) {
-        self.scope(|seeded| {
-            if seeded {
-                draw(bytes);
-            } else {
+        match self {
+            Self::Seeded(stream) => stream.fill_bytes(bytes),
+            Self::System => {
                 // The operating system has randomness, or nothing works on this machine.
                 let filled = aws_lc_rs::rand::fill(bytes);
                 assert!(filled.is_ok(), "the operating system gave no randomness");
             }
-        });
+        }
     }
 
-    /// Runs `f` with this stream in scope; `f` is told whether it is a seeded one.
-    fn scope<R>(&mut self, f: impl FnOnce(bool) -> R) -> R {
-        /// Puts both streams back, also when `f` panics.
-        struct Restore<'a> {
-            own: &'a mut Option<Box<Stream>>,
-            outer: Option<Box<Stream>>,
-        }
+    /// Runs `f` with this in scope: what the seeded provider draws meanwhile comes from here. Scopes nest; the
+    /// innermost counts.
+    pub(super) fn scope<R>(&mut self, f: impl FnOnce() -> R) -> R {
+        /// Puts both back, also when `f` panics.
+        struct Restore<'a>(&'a mut Randomness);
         impl Drop for Restore<'_> {
             fn drop(&mut self) {
-                *self.own = IN_SCOPE.replace(self.outer.take());
+                IN_SCOPE.with_borrow_mut(|current| mem::swap(current, self.0));
             }
         }
-        match self {
-            Self::System => f(false),
-            Self::Seeded(own) => {
-                let outer = IN_SCOPE.replace(own.take());
-                let _restore = Restore { own, outer };
-                f(true)
-            }
-        }
+        IN_SCOPE.with_borrow_mut(|current| mem::swap(current, self));
+        let _restore = Restore(self);
+        f()
     }
 }
 
@@ -71,22 +68,22 @@ impl Randomness {
 /// # Panics
 /// When none is: something would be random that the seed does not rule.
 pub(super) fn draw(bytes: &mut [u8]) {
-    IN_SCOPE.with_borrow_mut(|stream| match stream {
-        Some(stream) => stream.fill_bytes(bytes),
-        None => panic!("randomness was drawn outside of any connection's scope"),
+    IN_SCOPE.with_borrow_mut(|current| match current {
+        Randomness::Seeded(stream) => stream.fill_bytes(bytes),
+        Randomness::System => panic!("randomness was drawn outside of any seeded scope"),
     });
 }
 
-/// A future or stream that draws from its own randomness whenever it is polled.
+/// A future or stream that draws from its own randomness whenever it is polled, whoever polls it.
+#[derive(Debug)]
 pub struct Scoped<T> {
     inner: T,
     randomness: Randomness,
 }
 
 impl<T> Scoped<T> {
-    /// Makes the inner thing, with `randomness` in scope already.
-    pub(super) fn new(mut randomness: Randomness, make: impl FnOnce() -> T) -> Self {
-        let inner = randomness.scope(|_| make());
+    /// Binds `randomness` to `inner`.
+    pub(super) const fn new(inner: T, randomness: Randomness) -> Self {
         Self { inner, randomness }
     }
 
@@ -96,7 +93,7 @@ impl<T> Scoped<T> {
     }
 
     /// The inner thing.
-    pub fn inner(&self) -> &T {
+    pub const fn inner(&self) -> &T {
         &self.inner
     }
 
@@ -105,7 +102,7 @@ impl<T> Scoped<T> {
         T: Unpin,
     {
         let Self { inner, randomness } = self;
-        randomness.scope(|_| poll(Pin::new(inner)))
+        randomness.scope(|| poll(Pin::new(inner)))
     }
 }
 
@@ -157,25 +154,57 @@ mod tests {
     use super::*;
     use crate::rng::Seed;
 
-    #[test]
-    fn scopes_nest_and_keep_their_place() {
-        let mut outer = Randomness::seeded(Seed(1).stream("outer"));
-        let mut inner = Randomness::seeded(Seed(1).stream("inner"));
-        let mut expected = [0; 8];
-        Seed(1).stream("outer").fill_bytes(&mut expected);
+    fn eight() -> [u8; 8] {
+        let mut bytes = [0; 8];
+        draw(&mut bytes);
+        bytes
+    }
 
-        let (mut a, mut b) = ([0; 4], [0; 4]);
-        outer.scope(|_| {
-            draw(&mut a);
-            inner.fill(&mut [0; 100]);
-        });
-        outer.fill(&mut b);
-        assert_eq!([a, b].concat(), expected);
+    fn expected(name: &str, skip: usize) -> [u8; 8] {
+        let mut stream = Seed(1).stream(name);
+        let mut bytes = [0; 8];
+        for _ in 0..=skip {
+            stream.fill_bytes(&mut bytes);
+        }
+        bytes
     }
 
     #[test]
-    #[should_panic(expected = "outside of any connection's scope")]
-    fn drawing_outside_of_a_scope_is_noticed() {
-        draw(&mut [0]);
+    fn scopes_nest_and_each_stream_goes_on_where_it_was() {
+        let mut a = Randomness::seeded(Seed(1).stream("a"));
+        let mut b = Randomness::seeded(Seed(1).stream("b"));
+        a.scope(|| {
+            assert_eq!(eight(), expected("a", 0));
+            b.scope(|| assert_eq!(eight(), expected("b", 0)));
+            assert_eq!(eight(), expected("a", 1));
+        });
+        b.scope(|| assert_eq!(eight(), expected("b", 1)));
+    }
+
+    #[test]
+    #[should_panic(expected = "outside of any seeded scope")]
+    fn nobody_draws_outside_a_scope() {
+        Randomness::seeded(Seed(1).stream("a")).scope(|| ());
+        eight();
+    }
+
+    #[test]
+    #[should_panic(expected = "outside of any seeded scope")]
+    fn a_system_scope_hides_the_outer_stream() {
+        let mut a = Randomness::seeded(Seed(1).stream("a"));
+        a.scope(|| Randomness::System.scope(eight));
+    }
+
+    #[test]
+    fn a_scope_ends_also_with_a_panic() {
+        let mut a = Randomness::seeded(Seed(1).stream("a"));
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            a.scope(|| panic!("on purpose"));
+        }));
+        assert!(panicked.is_err());
+        let mut bytes = [0; 8];
+        a.fill(&mut bytes);
+        assert_eq!(bytes, expected("a", 0), "the stream is back");
+        IN_SCOPE.with_borrow(|r| assert!(matches!(r, Randomness::System)));
     }
 }

@@ -1,43 +1,28 @@
 //! The server's side of TLS.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use rustls::pki_types::UnixTime;
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::server::ServerSessionMemoryCache;
-use rustls::time_provider::TimeProvider;
-use rustls::{ServerConfig, SupportedProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
-use super::authority::{Pki, PkiError};
-use super::client::{Established, Failure};
-use super::config::{ServerTakes, ServerTls, Version};
-use super::facts;
+use super::authority::Pki;
+use super::config::{ServerTakes, ServerTls};
+use super::handshake::{
+    Established, Failure, LabTime, PerKind, SetupError, engine_error, give_up, protocols, versions,
+};
 use super::key_log::Secrets;
 use super::pace::{Pace, Paced};
-use super::provider::Source;
 use super::random::{Randomness, Scoped};
+use super::{facts, provider};
 use crate::time::Clock;
 
-/// Why a side cannot speak TLS.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SetupError {
-    /// A certificate or authority is missing or cannot be made.
-    #[error(transparent)]
-    Pki(#[from] PkiError),
-    /// rustls refuses.
-    #[error("failed to set up TLS")]
-    Tls(#[from] rustls::Error),
-    /// rustls refuses the trust anchors.
-    #[error("failed to set up certificate validation")]
-    Verifier(#[from] rustls::client::VerifierBuilderError),
-}
-
 /// How a server speaks TLS, ready for connections.
+#[derive(Debug)]
 pub struct ServerSetup {
-    acceptor: TlsAcceptor,
+    configs: PerKind<Arc<ServerConfig>>,
     takes: ServerTakes,
 }
 
@@ -45,40 +30,37 @@ pub struct ServerSetup {
 const SESSIONS: usize = 1024;
 
 impl ServerSetup {
-    /// Prepares a server.
+    /// Prepares a server. It sends the engine's two session tickets after a TLS 1.3 handshake.
     ///
     /// # Errors
-    /// When its certificate is missing or does not fit its key, or rustls refuses the choice of versions.
+    /// When its certificate is missing or does not fit its key, or no version is allowed.
     pub fn new(
         tls: &ServerTls,
         pki: &Pki,
-        source: Source,
         clock: &Clock,
         secrets: &Secrets,
     ) -> Result<Self, SetupError> {
         let identity = pki.identity(&tls.certificate)?;
-        let provider = Arc::new(source.provider());
-        let mut config =
-            ServerConfig::builder_with_details(provider, Arc::new(LabTime(clock.clone())))
-                .with_protocol_versions(&versions(&tls.versions))?
+        let versions = versions(&tls.versions)?;
+        let config = |provider: CryptoProvider| {
+            let time = Arc::new(LabTime(clock.clone()));
+            let mut config = ServerConfig::builder_with_details(Arc::new(provider), time)
+                .with_protocol_versions(&versions)?
                 .with_no_client_auth()
                 .with_single_cert(identity.chain().to_vec(), identity.key())?;
-        config.alpn_protocols = tls.alpn.iter().map(|p| p.clone().into_bytes()).collect();
-        config.key_log = Arc::new(secrets.clone());
-        config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+            config.alpn_protocols = protocols(&tls.alpn);
+            config.key_log = Arc::new(secrets.clone());
+            config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+            Ok::<_, SetupError>(Arc::new(config))
+        };
         Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
+            configs: PerKind {
+                seeded: config(provider::seeded())?,
+                system: config(provider::system())?,
+            },
             takes: tls.takes,
         })
     }
-}
-
-pub(super) fn versions(wanted: &[Version]) -> Vec<&'static SupportedProtocolVersion> {
-    let one = |v: &Version| match v {
-        Version::Tls12 => &rustls::version::TLS12,
-        Version::Tls13 => &rustls::version::TLS13,
-    };
-    wanted.iter().map(one).collect()
 }
 
 /// A server's stream after the handshake.
@@ -91,33 +73,34 @@ pub type ServerStream<S> = Scoped<tokio_rustls::server::TlsStream<Paced<S>>>;
 pub async fn accept<S>(
     setup: &ServerSetup,
     stream: S,
-    randomness: Randomness,
+    mut randomness: Randomness,
     clock: &Clock,
 ) -> Result<Established<ServerStream<S>>, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let paced = Paced::new(stream, Pace::Server(setup.takes), clock.clone());
-    let mut handshake = Scoped::new(randomness, || setup.acceptor.accept(paced));
-    let stream = (&mut handshake).await.map_err(|error| Failure {
-        error: error.to_string(),
-        refused: None,
-    })?;
+    let acceptor = TlsAcceptor::from(setup.configs.of(&randomness).clone());
+    let handshake = randomness.scope(|| acceptor.accept(paced).into_fallible());
+    let mut handshake = Scoped::new(handshake, randomness);
+    let result = (&mut handshake).await;
     let (_, randomness) = handshake.into_parts();
-    let agreed = facts::agreed(stream.get_ref().1);
-    Ok(Established {
-        stream: Scoped::new(randomness, || stream),
-        facts: agreed,
-    })
-}
-
-/// The lab clock as rustls wants it.
-#[derive(Debug)]
-pub(super) struct LabTime(pub(super) Clock);
-
-impl TimeProvider for LabTime {
-    fn current_time(&self) -> Option<UnixTime> {
-        let date = Duration::from_secs(self.0.date().0);
-        Some(UnixTime::since_unix_epoch(date))
+    match result {
+        Ok(mut stream) => {
+            let (paced, state) = stream.get_mut();
+            paced.pass_through();
+            Ok(Established {
+                facts: facts::agreed(state),
+                stream: Scoped::new(stream, randomness),
+            })
+        }
+        Err((error, paced)) => {
+            give_up(paced).await;
+            let error = engine_error(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            Err(Failure {
+                error,
+                refused: None,
+            })
+        }
     }
 }

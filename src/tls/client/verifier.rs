@@ -1,0 +1,188 @@
+//! A client's judgement of a server's chain: the engine's checks (signatures, dates, purpose, name), and a record of
+//! what was judged.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+use crate::event::CertificateFacts;
+use crate::time::UnixSeconds;
+use crate::tls::authority::Pki;
+use crate::tls::handshake::{Refused, SetupError};
+use crate::tls::{facts, provider};
+
+/// The authorities that a client trusts.
+pub(super) struct Trust {
+    /// Trusts them all.
+    all: Arc<WebPkiServerVerifier>,
+    /// Common name of each root, and a verifier that trusts it alone.
+    each: Vec<(String, Arc<WebPkiServerVerifier>)>,
+}
+
+impl Trust {
+    pub(super) fn new(names: &[String], pki: &Pki) -> Result<Self, SetupError> {
+        if names.is_empty() {
+            return Err(SetupError::Trust);
+        }
+        // Checks draw nothing, so that either provider's are right.
+        let provider = Arc::new(provider::system());
+        let verifier = |roots| {
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()
+        };
+        let mut all = RootCertStore::empty();
+        let mut each = Vec::new();
+        for name in names {
+            let root = pki.root(name)?;
+            let mut alone = RootCertStore::empty();
+            all.add(root.clone())?;
+            alone.add(root.clone())?;
+            each.push((facts::certificate(root).subject, verifier(alone)?));
+        }
+        Ok(Self {
+            all: verifier(all)?,
+            each,
+        })
+    }
+
+    /// The root that ends an accepted chain: the first that accepts it alone.
+    fn anchor(&self, accepts: impl Fn(&WebPkiServerVerifier) -> bool) -> Option<String> {
+        let found = match self.each.as_slice() {
+            [only] => Some(only),
+            several => several.iter().find(|(_, verifier)| accepts(verifier)),
+        };
+        found.map(|(name, _)| name.clone())
+    }
+}
+
+/// What came of judging a chain.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Accepted {
+        /// What the server sent, leaf first.
+        chain: Vec<CertificateFacts>,
+        /// Common name of the root that ends it.
+        anchor: String,
+    },
+    Refused(Refused),
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.each.iter().map(|(name, _)| name);
+        f.debug_list().entries(names).finish()
+    }
+}
+
+/// Judges the chain of one connection.
+pub(super) struct Judge {
+    trust: Arc<Trust>,
+    verdict: Mutex<Option<Verdict>>,
+}
+
+impl Judge {
+    pub(super) fn new(trust: &Arc<Trust>) -> Self {
+        Self {
+            trust: trust.clone(),
+            verdict: Mutex::default(),
+        }
+    }
+
+    /// The verdict, once; `None` before the server's certificates have come.
+    pub(super) fn take(&self) -> Option<Verdict> {
+        let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        verdict.take()
+    }
+}
+
+impl fmt::Debug for Judge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Judge").finish_non_exhaustive()
+    }
+}
+
+impl ServerCertVerifier for Judge {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verify = |verifier: &WebPkiServerVerifier| {
+            verifier.verify_server_cert(leaf, intermediates, server_name, ocsp, now)
+        };
+        let result = verify(&self.trust.all);
+        let chain = std::iter::once(leaf).chain(intermediates);
+        let chain = chain.map(facts::certificate).collect();
+        let verdict = match &result {
+            Ok(_) => Verdict::Accepted {
+                chain,
+                anchor: self
+                    .trust
+                    .anchor(|verifier| verify(verifier).is_ok())
+                    .unwrap_or_default(),
+            },
+            Err(error) => Verdict::Refused(Refused {
+                error: explain(error),
+                chain,
+            }),
+        };
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+        result
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.trust.all.verify_tls12_signature(message, leaf, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.trust.all.verify_tls13_signature(message, leaf, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.trust.all.supported_verify_schemes()
+    }
+}
+
+/// The engine's error in the lab's words; its own where those say it well.
+pub(super) fn explain(error: &Error) -> String {
+    let date = |at: &UnixTime| UnixSeconds(at.as_secs());
+    if let Error::InvalidCertificate(refusal) = error {
+        if let CertificateError::ExpiredContext { time, not_after } = refusal {
+            return format!(
+                "a certificate expired at {}; it is {}",
+                date(not_after),
+                date(time)
+            );
+        }
+        if let CertificateError::NotValidYetContext { time, not_before } = refusal {
+            return format!(
+                "a certificate is valid from {} on; it is {}",
+                date(not_before),
+                date(time)
+            );
+        }
+        if let CertificateError::NotValidForNameContext { expected, .. } = refusal {
+            return format!("the certificate is not for {}", expected.to_str());
+        }
+        if *refusal == CertificateError::UnknownIssuer {
+            return "no trusted authority issued the certificate".into();
+        }
+    }
+    error.to_string()
+}

@@ -1,0 +1,132 @@
+//! What both sides have in common: what comes of a handshake, why a side cannot speak TLS at all, and the words the
+//! engine uses for the lab's.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use rustls::SupportedProtocolVersion;
+use rustls::pki_types::UnixTime;
+use rustls::time_provider::TimeProvider;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use super::authority::PkiError;
+use super::config::Version;
+use super::facts::TlsFacts;
+use super::random::Randomness;
+use crate::event::CertificateFacts;
+use crate::time::Clock;
+
+/// A connection on which TLS is established.
+#[derive(Debug)]
+pub struct Established<S> {
+    /// Application data, in the clear on this side. Shutting it down sends close_notify, then shuts down the stream
+    /// below.
+    pub stream: S,
+    /// What was agreed.
+    pub facts: TlsFacts,
+}
+
+/// A handshake that failed. The alert, where there is one to send, has been sent, and the stream shut down.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct Failure {
+    /// Why.
+    pub error: String,
+    /// The refused certificates, when that was the reason.
+    pub refused: Option<Refused>,
+}
+
+/// A certificate chain that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub error: String,
+    /// What the server sent, leaf first.
+    pub chain: Vec<CertificateFacts>,
+}
+
+/// Why a side cannot speak TLS.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// A certificate or authority is missing.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// A client trusts nobody.
+    #[error("no authority is trusted")]
+    Trust,
+    /// No protocol version is allowed.
+    #[error("no version of TLS is allowed")]
+    Versions,
+    /// The engine refuses.
+    #[error("failed to set up TLS")]
+    Engine(#[from] rustls::Error),
+    /// The engine refuses the trust anchors.
+    #[error("failed to set up certificate validation")]
+    Verifier(#[from] rustls::client::VerifierBuilderError),
+}
+
+/// One thing for each kind of [`Randomness`]. The kind a connection has picks its configuration, so that a seeded
+/// provider never meets the operating system's randomness, nor the other way round.
+pub(super) struct PerKind<T> {
+    pub(super) seeded: T,
+    pub(super) system: T,
+}
+
+impl<T> PerKind<T> {
+    pub(super) const fn of(&self, randomness: &Randomness) -> &T {
+        match randomness {
+            Randomness::Seeded(_) => &self.seeded,
+            Randomness::System => &self.system,
+        }
+    }
+}
+
+/// The engine's names of `wanted`.
+pub(super) fn versions(
+    wanted: &[Version],
+) -> Result<Vec<&'static SupportedProtocolVersion>, SetupError> {
+    if wanted.is_empty() {
+        return Err(SetupError::Versions);
+    }
+    let one = |v: &Version| match v {
+        Version::Tls12 => &rustls::version::TLS12,
+        Version::Tls13 => &rustls::version::TLS13,
+    };
+    Ok(wanted.iter().map(one).collect())
+}
+
+/// ALPN as the engine wants it.
+pub(super) fn protocols(names: &[String]) -> Vec<Vec<u8>> {
+    names.iter().map(|p| p.clone().into_bytes()).collect()
+}
+
+/// The lab clock as the engine wants it.
+#[derive(Debug)]
+pub(super) struct LabTime(pub(super) Clock);
+
+impl TimeProvider for LabTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        let date = Duration::from_secs(self.0.date().0);
+        Some(UnixTime::since_unix_epoch(date))
+    }
+}
+
+/// The engine's error inside an I/O error, if it is one.
+pub(super) fn engine_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Ends the stream of a failed handshake: the alert, which the engine has written, leaves before the FIN.
+pub(super) async fn give_up<S: AsyncWrite + Unpin>(mut stream: S) {
+    // The handshake's own error is the one to tell: a peer that has gone cannot be told anything more.
+    let _ = stream.flush().await;
+    let _ = stream.shutdown().await;
+}
+
+impl<T> fmt::Debug for PerKind<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PerKind")
+    }
+}
