@@ -278,6 +278,24 @@ pub enum Fact {
     },
     /// A connection was closed from this end: a FIN leaves once all data has.
     Closed(Flow),
+    /// A real program was started.
+    ProgramStarted {
+        /// Program and arguments.
+        command: String,
+    },
+    /// A real program ended.
+    ProgramEnded {
+        /// Program and arguments.
+        command: String,
+        /// As in "exit code 0" or "signal 9".
+        status: String,
+        /// Its exit code, when it ended by itself.
+        code: Option<i32>,
+        /// What it printed, up to 64 KiB.
+        output: String,
+        /// What it printed to its error output, up to 64 KiB.
+        errors: String,
+    },
     /// A step of the scenario failed.
     StepFailed {
         /// Why.

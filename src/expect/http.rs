@@ -147,6 +147,8 @@ fn why_no_response(record: &Record<'_>, node: &Name) -> String {
         | Fact::TargetChosen { .. }
         | Fact::ResponseSent { .. }
         | Fact::ResponseReceived { .. }
+        | Fact::ProgramStarted { .. }
+        | Fact::ProgramEnded { .. }
         | Fact::Closed(_) => None,
     });
     match errors.next_back() {

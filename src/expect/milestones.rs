@@ -156,6 +156,8 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::LookupFailed { .. }
         | Fact::ConnectFailed { .. }
         | Fact::TargetChosen { .. }
+        | Fact::ProgramStarted { .. }
+        | Fact::ProgramEnded { .. }
         | Fact::StepFailed { .. } => None,
     }
 }

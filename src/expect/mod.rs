@@ -16,6 +16,7 @@ pub(crate) mod fixture;
 mod http;
 mod milestones;
 mod packets;
+mod program;
 mod tcp;
 mod timing;
 mod tls;
@@ -134,6 +135,9 @@ fn rule(record: &Record<'_>, check: &Check) -> Ruling {
         } => packets::count(record, on.as_ref(), *viewer, filter, *count),
         Check::Readable { on, text, readable } => packets::readable(record, on, text, *readable),
         Check::NeverSees { node, address } => packets::never_sees(record, node, *address),
+        Check::Program { node, exit, output } => {
+            program::ended(record, node, *exit, output.as_deref())
+        }
     }
 }
 

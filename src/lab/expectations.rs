@@ -11,7 +11,8 @@ use crate::name::Name;
 use crate::net::topology::Topology;
 
 /// The families, by their keys.
-const FAMILIES: [&str; 11] = [
+const FAMILIES: [&str; 12] = [
+    "program",
     "tcp",
     "tls",
     "certificate",
@@ -89,10 +90,22 @@ impl Reader<'_, '_> {
             "packets" => self.packets(&mut table),
             "readable" => self.readable(&mut table),
             "never-sees" => self.never_sees(&mut table),
+            "program" => self.program(&mut table),
             _ => self.target(&mut table),
         };
         table.finish();
         check
+    }
+
+    fn program(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let node = self.node(table.required("at", "\"user\""));
+        let exit = table.or("exit", None, |i| i.integer(0..=255).map(Some));
+        let output = table.or("output", None, |i| i.text().map(|t| Some(t.to_owned())));
+        Some(Check::Program {
+            node: node?,
+            exit: exit?.and_then(|code| i32::try_from(code).ok()),
+            output: output?,
+        })
     }
 
     fn tcp(&self, table: &mut Fields<'_>) -> Option<Check> {

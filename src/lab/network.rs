@@ -82,6 +82,7 @@ pub(super) struct Programs<'a> {
     pub(super) resolver: Option<Item<'a>>,
     pub(super) alb: Option<Item<'a>>,
     pub(super) app: Option<Item<'a>>,
+    pub(super) program: Option<Item<'a>>,
 }
 
 impl<'a> Network<'a> {
@@ -257,6 +258,7 @@ impl<'a> Network<'a> {
             resolver: table.optional("resolver"),
             alb: table.optional("alb"),
             app: table.optional("app"),
+            program: table.optional("program"),
         };
         let shape = match (container, docker) {
             (Some(container), _) => {
@@ -273,8 +275,10 @@ impl<'a> Network<'a> {
                     resolver,
                     alb,
                     app,
+                    program,
                 } = programs;
-                for extra in [default, browser, resolver, alb, app].into_iter().flatten() {
+                let none = [default, browser, resolver, alb, app, program];
+                for extra in none.into_iter().flatten() {
                     let message = format!("a docker host has no `{}`", extra.key);
                     let label = "expected programs in its containers only";
                     extra.wrong_key(message, label, None);

@@ -46,6 +46,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A node that is a real program, when there is one: such a lab runs on TUN devices only.
+    #[must_use]
+    pub fn program(&self) -> Option<&Name> {
+        let (node, _) = self.roles.iter().find(|(_, role)| role.is_program())?;
+        Some(&self.topology.nodes[*node].name)
+    }
+
     /// The same lab on the date `now`: every absolute date in it moves with its clock, so that what was valid is.
     #[must_use]
     pub fn shifted_to(&self, now: UnixSeconds) -> Self {
@@ -83,6 +90,8 @@ pub struct Step {
 pub enum Action {
     /// A browser fetches a URL: look-up, TCP, TLS, request, response, close.
     Get(Url),
+    /// A real program runs on the node, to its end.
+    Run(Vec<String>),
 }
 
 /// An http or https URL, in parts.
@@ -287,6 +296,15 @@ pub enum Check {
         node: Name,
         /// Where it is registered.
         address: Option<SocketAddr>,
+    },
+    /// A real program ended as it should.
+    Program {
+        /// Its node.
+        node: Name,
+        /// Its exit code.
+        exit: Option<i32>,
+        /// A text in its output.
+        output: Option<String>,
     },
     /// Nothing was dropped, retransmitted or reset in the whole run.
     Clean,

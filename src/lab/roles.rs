@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::decode::{Fields, Item, all};
 use super::error::advice;
-use super::network::{Network, Shape};
+use super::network::{Network, Programs, Shape};
 use super::pki::{Pki, is_host_name};
 use crate::role::config::{
-    Alb, App, Browser, Listener, Reply, Resolver, Role, Target, TargetGroup,
+    Alb, App, Browser, FileContent, Listener, Program, Reply, Resolver, Role, Target, TargetGroup,
 };
 use crate::tls::config::{ClientTakes, ClientTls, ServerTakes, ServerTls, Version};
 
@@ -35,6 +35,11 @@ pub(super) fn read<'a>(
     let mut roles = Vec::new();
     for (index, node) in network.nodes.iter().enumerate() {
         let programs = node.programs;
+        if let Some(program) = programs.program {
+            // It takes the place of whatever the base lets run here, and inherits what that knows.
+            roles.extend(reader.program(program, &programs).map(|role| (index, role)));
+            continue;
+        }
         let mut ports = BTreeSet::new();
         let of_node = [
             programs.browser.and_then(|i| reader.browser(i)),
@@ -109,6 +114,61 @@ impl Reader<'_, '_> {
             },
             user_agent: user_agent?,
         }))
+    }
+
+    fn program(&self, item: Item<'_>, beside: &Programs<'_>) -> Option<Role> {
+        let browser = match beside.browser.and_then(|i| self.browser(i)) {
+            Some(Role::Browser(browser)) => Some(browser),
+            _ => None,
+        };
+        let port = match beside.app.and_then(|i| app(i, &mut BTreeSet::new())) {
+            Some(Role::App(app)) => Some(app.port),
+            _ => None,
+        };
+        let mut table = item.fields()?;
+        let run = table.or("run", Vec::new(), command);
+        let ready = table.or("ready", port, |i| i.port().map(Some));
+        let known = browser.as_ref().and_then(|b| b.resolver);
+        let resolver = table.or("resolver", known, |i| self.resolver_address(i).map(Some));
+        let known = browser.map(|b| b.tls.trust).unwrap_or_default();
+        let trust = table.or("trust", known, |i| i.each(|a| self.pki.authority_of(a)));
+        let files = table.or("files", BTreeMap::new(), |item| {
+            let files = all(item.fields()?.entries().map(|f| self.file(f)))?;
+            Some(files.into_iter().collect())
+        });
+        let root = table.or("root", false, Item::boolean);
+        table.finish();
+        Some(Role::Program(Program {
+            run: run?,
+            ready: ready?,
+            resolver: resolver?,
+            trust: trust?,
+            files: files?,
+            root: root?,
+        }))
+    }
+
+    /// A text, or what the lab's certificates give.
+    fn file(&self, item: Item<'_>) -> Option<(String, FileContent)> {
+        let name = item.key;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
+        if name.starts_with('/') || name.contains("..") || !name.chars().all(plain) {
+            let label = "expected a name such as \"nginx.conf\", below the program's `/tmp`";
+            item.wrong_key(format!("`{name}` is not a file name here"), label, None);
+            return None;
+        }
+        if let Some(text) = item.as_text() {
+            return Some((name.to_owned(), FileContent::Text(text.to_owned())));
+        }
+        let mut table = item.fields()?;
+        let content = table.exactly_one(&["chain", "key", "root"])?;
+        table.finish();
+        let content = match content.key {
+            "chain" => FileContent::Chain(self.pki.certificate_of(content)?),
+            "key" => FileContent::Key(self.pki.certificate_of(content)?),
+            _ => FileContent::Root(self.pki.authority_of(content)?),
+        };
+        Some((name.to_owned(), content))
     }
 
     /// A node that runs a resolver, or an IP address.
@@ -203,6 +263,18 @@ impl Reader<'_, '_> {
         }
         Some(word.to_owned())
     }
+}
+
+/// A program and its arguments.
+pub(super) fn command(item: Item<'_>) -> Option<Vec<String>> {
+    item.some(|word| {
+        let text = word.text()?;
+        if text.contains('\0') {
+            word.wrong("an argument holds a zero byte", "expected text", None);
+            return None;
+        }
+        Some(text.to_owned())
+    })
 }
 
 fn client_takes(item: Item<'_>) -> Option<ClientTakes> {

@@ -8,6 +8,7 @@ use super::error::advice;
 use super::network::Network;
 use super::pki::is_host_name;
 use super::plan::{Action, Milestone, Step, Url};
+use super::roles::command;
 
 /// Reads the list `step`: at least one.
 pub(super) fn steps(root: &mut Fields<'_>, network: &Network<'_>) -> Vec<Step> {
@@ -69,6 +70,16 @@ fn step(item: Item<'_>, network: &Network<'_>) -> Option<Step> {
         return None;
     };
     let mut action = actor.fields()?;
+    if node.programs.program.is_some() {
+        let run = action.required("run", "[\"curl\", \"https://your-app.com/\"]");
+        let run = run.and_then(command);
+        action.finish();
+        return Some(Step {
+            at: at?,
+            node: node.name.clone(),
+            action: Action::Run(run?),
+        });
+    }
     let get = action.required("get", "\"https://your-app.com/\"");
     let url = get.and_then(url);
     action.finish();

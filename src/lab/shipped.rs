@@ -15,7 +15,15 @@ macro_rules! embed {
     };
 }
 
-pub(super) const LABS: [Shipped; 2] = embed!["https-through-alb", "timeline-as-written"];
+pub(super) const LABS: [Shipped; 7] = embed![
+    "https-through-alb",
+    "timeline-as-written",
+    "real-all",
+    "real-curl",
+    "real-nginx",
+    "real-openssl",
+    "real-server",
+];
 
 /// Named as in `base = "three-tier"`, with `base/` before.
 pub(super) const BASES: [Shipped; 1] = embed!["base/three-tier"];

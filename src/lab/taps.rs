@@ -20,7 +20,13 @@ pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)]) -> Vec<usi
                 clients.extend(nics.iter().map(|nic| topology.nics[*nic].address));
             }
             Role::Resolver(resolver) => published.extend(resolver.zone.values().flatten()),
-            Role::Alb(_) | Role::App(_) => {}
+            // A program that is no server is a client.
+            Role::Program(program) if program.ready.is_none() => {
+                let nics = &topology.nodes[*node].nics;
+                taps.extend(nics.iter().copied());
+                clients.extend(nics.iter().map(|nic| topology.nics[*nic].address));
+            }
+            Role::Alb(_) | Role::App(_) | Role::Program(_) => {}
         }
     }
     for (node, role) in roles {

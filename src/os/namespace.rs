@@ -43,6 +43,27 @@ impl Namespace {
         Ok(Self(fd))
     }
 
+    /// Whether something listens on TCP port `port` in the namespace.
+    ///
+    /// # Errors
+    /// When the namespace cannot be entered.
+    pub fn listens(&self, port: u16) -> io::Result<bool> {
+        // proc(5): the second column is the local address, the fourth the state, of which 0A is LISTEN.
+        let wanted = format!(":{port:04X}");
+        self.inside(|| {
+            let mut found = false;
+            for table in ["tcp", "tcp6"] {
+                let text = std::fs::read_to_string(format!("/proc/thread-self/net/{table}"));
+                for line in text.unwrap_or_default().lines() {
+                    let mut columns = line.split_whitespace().skip(1);
+                    let local = columns.next().is_some_and(|c| c.ends_with(&wanted));
+                    found |= local && columns.nth(1) == Some("0A");
+                }
+            }
+            Ok(found)
+        })
+    }
+
     /// Runs `f` on a thread inside the namespace and waits for it.
     ///
     /// # Errors

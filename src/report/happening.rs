@@ -90,6 +90,10 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             format!("HTTP {status}, {bytes} bytes of body"),
         ),
         Fact::Closed(flow) => ("closed", format!("closes {flow}")),
+        Fact::ProgramStarted { command } => ("program-started", command.clone()),
+        Fact::ProgramEnded {
+            command, status, ..
+        } => ("program-ended", format!("{command}: {status}")),
         Fact::StepFailed { error } => ("step-failed", error.clone()),
     }
 }

@@ -120,9 +120,10 @@ impl End {
         match (role.map(|(_, r)| r), &plan.topology.nodes[index].kind) {
             (Some(Role::Resolver(_)), _) => 0,
             (Some(Role::Browser(_)), _) => 1,
+            (Some(Role::Program(program)), _) if program.ready.is_none() => 1,
             (None, NodeKind::Router) => 2,
             (Some(Role::Alb(_)), _) => 3,
-            (Some(Role::App(_)), _) | (None, NodeKind::DockerHost { .. }) => 4,
+            (Some(Role::App(_) | Role::Program(_)), _) | (None, NodeKind::DockerHost { .. }) => 4,
             (None, NodeKind::Host) => 5,
         }
     }

@@ -18,6 +18,7 @@ pub mod browser;
 pub mod config;
 mod dns;
 mod http;
+pub mod program;
 pub mod resolver;
 
 /// What a program has of its node. Cloning shares it.

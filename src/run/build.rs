@@ -5,6 +5,8 @@ use std::io;
 use std::rc::Rc;
 
 use super::RunError;
+use super::devices::Kernel;
+use super::programs::{self, Machines};
 use crate::event::{Event, Trace, What};
 use crate::lab::plan::{Action, Plan};
 use crate::name::Name;
@@ -25,8 +27,13 @@ pub(super) fn populate(
     plan: &Plan,
     entropy: Entropy,
     trace: &Trace,
+    kernel: Option<&Kernel>,
 ) -> Result<(), RunError> {
     let pki = Pki::build(&plan.pki, entropy)?;
+    let machines = match kernel {
+        Some(kernel) => programs::start(world, kernel, plan, &pki, entropy, trace)?,
+        None => Machines::new(),
+    };
     let secrets = Secrets::default();
     publish(world, &secrets, trace);
     let clock = world.clock().clone();
@@ -49,6 +56,8 @@ pub(super) fn populate(
                 browsers.insert(name.clone(), Rc::new(browser));
                 Ok(())
             }
+            // Running already.
+            Role::Program(_) => Ok(()),
             Role::Resolver(config) => resolver::start(node, config.clone()),
             Role::App(config) => app::start(node, config.clone()),
             Role::Alb(config) => {
@@ -66,22 +75,32 @@ pub(super) fn populate(
         started.map_err(|source| start_error(&name, source))?;
     }
     for step in &plan.steps {
-        let browser = browsers
-            .get(&step.node)
-            .ok_or_else(|| RunError::NoBrowser(step.node.to_string()))?
-            .clone();
         let (clock, at) = (clock.clone(), step.at);
-        let Action::Get(url) = step.action.clone();
-        world.executor().spawn_foreground(async move {
-            clock.sleep(at).await;
-            let to = Destination {
-                https: url.https,
-                host: &url.host,
-                port: url.port,
-                target: &url.target,
-            };
-            browser.get(to).await;
-        });
+        match step.action.clone() {
+            Action::Get(url) => {
+                let browser = browsers.get(&step.node).cloned();
+                let browser = browser.ok_or_else(|| RunError::CannotAct(step.node.to_string()))?;
+                world.executor().spawn_foreground(async move {
+                    clock.sleep(at).await;
+                    let to = Destination {
+                        https: url.https,
+                        host: &url.host,
+                        port: url.port,
+                        target: &url.target,
+                    };
+                    browser.get(to).await;
+                });
+            }
+            Action::Run(command) => {
+                let node = plan.topology.node(step.node.as_str());
+                let machine = node.and_then(|n| machines.get(&n)).cloned();
+                let machine = machine.ok_or_else(|| RunError::CannotAct(step.node.to_string()))?;
+                world.executor().spawn_foreground(async move {
+                    clock.sleep(at).await;
+                    machine.run(command).await;
+                });
+            }
+        }
     }
     Ok(())
 }

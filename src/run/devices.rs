@@ -2,10 +2,12 @@
 //! after the NIC at the link's other end. Links, impairments and taps stay ours.
 
 use std::io;
+use std::rc::Rc;
 
 use crate::lab::plan::Plan;
 use crate::net::topology::{NodeKind, Topology};
 use crate::os::{Namespace, Tun, TunConfig};
+use crate::role::config::Role;
 use crate::world::Device;
 
 /// The longest interface name the kernel takes.
@@ -14,7 +16,7 @@ const NAME_MAX: usize = 15;
 /// The kernel's part of a lab. Dropped, nothing is left of it.
 pub(super) struct Kernel {
     /// Namespaces by node (index into the topology).
-    pub(super) namespaces: Vec<(usize, Namespace)>,
+    pub(super) namespaces: Vec<(usize, Rc<Namespace>)>,
     pub(super) devices: Vec<Device>,
 }
 
@@ -27,7 +29,9 @@ impl Kernel {
             devices: Vec::new(),
         };
         for (index, node) in topology.nodes.iter().enumerate() {
-            if node.kind != NodeKind::Router {
+            let runs_program = |(n, role): &(usize, Role)| *n == index && role.is_program();
+            let is_program = plan.roles.iter().any(runs_program);
+            if node.kind != NodeKind::Router && !is_program {
                 continue;
             }
             let namespace = Namespace::new()?;
@@ -35,7 +39,7 @@ impl Kernel {
                 let tun = Tun::create(&namespace, &config(topology, index, *nic))?;
                 kernel.devices.push(Device { nic: *nic, tun });
             }
-            kernel.namespaces.push((index, namespace));
+            kernel.namespaces.push((index, Rc::new(namespace)));
         }
         Ok(kernel)
     }
@@ -45,7 +49,13 @@ fn config(topology: &Topology, node: usize, nic: usize) -> TunConfig {
     let link = topology.links.iter().find(|l| l.ends.contains(&nic));
     let far = topology.peer(nic).unwrap_or(nic);
     let routes = topology.nodes[node].routes.iter().filter(|r| r.nic == nic);
-    let mut name = topology.nics[far].name.to_string();
+    // A router's device is called after the NIC that it leads to, a host's after its own.
+    let named = if topology.nodes[node].kind == NodeKind::Router {
+        far
+    } else {
+        nic
+    };
+    let mut name = topology.nics[named].name.to_string();
     if name.len() > NAME_MAX {
         // Unique still: the number of the NIC is.
         name = format!("tun{nic}");

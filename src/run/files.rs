@@ -268,7 +268,11 @@ fn names(plan: &Plan) -> Vec<(IpAddr, String)> {
     for nic in topology.nics.iter().filter(is_host) {
         let alb = plan.roles.iter().find_map(|(n, role)| match role {
             Role::Alb(alb) if *n == nic.node => Some(alb.name.clone()),
-            Role::Alb(_) | Role::Browser(_) | Role::Resolver(_) | Role::App(_) => None,
+            Role::Alb(_)
+            | Role::Browser(_)
+            | Role::Resolver(_)
+            | Role::App(_)
+            | Role::Program(_) => None,
         });
         let name = alb.unwrap_or_else(|| topology.nodes[nic.node].name.to_string());
         names.entry(nic.address).or_default().push(name);

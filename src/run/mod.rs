@@ -19,6 +19,7 @@ use crate::world::{Ended, World, WorldConfig};
 mod build;
 mod devices;
 mod files;
+mod programs;
 mod recording;
 
 use devices::Kernel;
@@ -51,8 +52,11 @@ pub enum RunError {
         source: io::Error,
     },
     /// A step names a node that cannot do it.
-    #[error("node `{0}` has no browser for its step")]
-    NoBrowser(String),
+    #[error("node `{0}` cannot do its step")]
+    CannotAct(String),
+    /// The lab has real programs, which run on TUN devices only.
+    #[error("node `{0}` is a real program: this lab runs with `--tun` only")]
+    NeedsDevices(String),
     /// A file could not be written.
     #[error("failed to write `{path}`")]
     Write {
@@ -138,6 +142,9 @@ impl<'a> Run<'a> {
     /// When something cannot be set up or written. A failing expectation or a program that gives up is no error.
     pub fn execute(self) -> Result<Outcome, RunError> {
         let seed = Seed(self.seed);
+        if let (Place::Virtual, Some(node)) = (self.place, self.plan.program()) {
+            return Err(RunError::NeedsDevices(node.to_string()));
+        }
         let (plan, entropy) = match self.place {
             Place::Virtual => (self.plan.clone(), seed.into()),
             Place::Devices => {
@@ -163,7 +170,7 @@ impl<'a> Run<'a> {
             Place::Virtual => None,
             Place::Devices => Some(Kernel::set_up(&plan).map_err(RunError::Devices)?),
         };
-        build::populate(&mut world, &plan, entropy, &trace)?;
+        build::populate(&mut world, &plan, entropy, &trace, kernel.as_ref())?;
         let end = match &mut kernel {
             None => world.run(plan.limit),
             Some(kernel) => world
@@ -174,7 +181,8 @@ impl<'a> Run<'a> {
         // The world's tasks hold the trace, and it the recording: they go first.
         drop(world);
         drop(trace);
-        let recorded = recording.take();
+        let mut recorded = recording.take();
+        recorded.complete();
         let written = recorded.files.finish(ended)?;
         Ok(Outcome {
             seed: self.seed,

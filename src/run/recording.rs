@@ -3,10 +3,11 @@
 use super::files::Files;
 use crate::dissect::message::Frame;
 use crate::dissect::{Dissector, Sight};
-use crate::event::{Crossing, Event, Sink, TapId, What};
+use crate::event::{Crossing, Direction, DropCause, Event, PacketId, Sink, TapId, What};
 use crate::expect::TapRecord;
 use crate::lab::plan::Plan;
 use crate::report::comments::Annotator;
+use crate::time::Instant;
 
 /// What has been recorded so far.
 #[derive(Default)]
@@ -18,9 +19,22 @@ pub(super) struct Recording {
     pub(super) taps: Vec<TapRecord>,
     pub(super) events: Vec<Event>,
     pub(super) secrets: Vec<String>,
+    /// In labs with real programs: kept until the end, when all secrets are known. A real server keeps its secrets to
+    /// itself; ours come from the client, after the ServerHello that they must precede in a capture.
+    held: Option<Vec<Held>>,
     annotator: Annotator,
     main_eyes: Option<Eyes>,
     tap_eyes: Vec<Eyes>,
+}
+
+/// A crossing that is held.
+struct Held {
+    at: Instant,
+    tap: TapId,
+    direction: Direction,
+    packet: PacketId,
+    bytes: Vec<u8>,
+    lost: Option<DropCause>,
 }
 
 /// One capture, seen with the secrets and without.
@@ -52,15 +66,41 @@ impl Recording {
                 .collect(),
             tap_eyes: taps.map(|_| Eyes::new()).collect(),
             main_eyes: Some(Eyes::new()),
+            held: plan.program().is_some().then(Vec::new),
             plan: Some(plan),
             files,
             ..Self::default()
+        }
+    }
+
+    /// Everything is known now: what was held is recorded.
+    pub(super) fn complete(&mut self) {
+        for held in self.held.take().unwrap_or_default() {
+            self.crossing(&Crossing {
+                at: held.at,
+                tap: held.tap,
+                direction: held.direction,
+                packet: held.packet,
+                bytes: &held.bytes,
+                lost: held.lost,
+            });
         }
     }
 }
 
 impl Sink for Recording {
     fn crossing(&mut self, crossing: &Crossing<'_>) {
+        if let Some(held) = &mut self.held {
+            held.push(Held {
+                at: crossing.at,
+                tap: crossing.tap,
+                direction: crossing.direction,
+                packet: crossing.packet,
+                bytes: crossing.bytes.to_vec(),
+                lost: crossing.lost,
+            });
+            return;
+        }
         let Some(plan) = &self.plan else { return };
         let tap = crossing.tap.0;
         let name = plan.topology.nics[tap].name.as_str();

@@ -81,6 +81,18 @@ impl Identity {
         &self.chain
     }
 
+    /// The chain as PEM (RFC 7468 §5), leaf first.
+    #[must_use]
+    pub fn chain_pem(&self) -> String {
+        self.chain.iter().map(|c| certificate_pem(c)).collect()
+    }
+
+    /// The private key as PEM (RFC 7468 §10).
+    #[must_use]
+    pub fn key_pem(&self) -> String {
+        pem::encode(&pem::Pem::new("PRIVATE KEY", self.key().secret_der()))
+    }
+
     /// The private key, PKCS #8.
     #[must_use]
     pub fn key(&self) -> PrivateKeyDer<'static> {
@@ -135,6 +147,14 @@ impl Pki {
             .ok_or_else(|| PkiError::NoAuthority(name.into()))
     }
 
+    /// The same as PEM.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn root_pem(&self, name: &str) -> Result<String, PkiError> {
+        self.root(name).map(certificate_pem)
+    }
+
     /// The server certificate called `name`.
     ///
     /// # Errors
@@ -144,6 +164,10 @@ impl Pki {
             .get(name)
             .ok_or_else(|| PkiError::NoCertificate(name.into()))
     }
+}
+
+fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
+    pem::encode(&pem::Pem::new("CERTIFICATE", certificate.to_vec()))
 }
 
 struct Authority {
@@ -316,8 +340,8 @@ impl rcgen::SigningKey for Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Seed;
     use crate::event::CertificateFacts;
+    use crate::rng::Seed;
     use crate::tls::facts;
     use crate::tls::testing::spec;
 
