@@ -498,8 +498,11 @@ fn no_session_is_resumed_and_each_side_has_its_own_kind_of_randomness() {
             );
             assert_eq!(up.chain.len(), 2);
             assert_eq!(up.anchor, "Tunlab Root R1");
-            // A client that offers a session says so in a longer ClientHello (RFC 8446 §4.2.11, RFC 5077 §3.2).
-            hello_bytes.push(writes.lock().unwrap()[0].1.len());
+            let hello = &writes.lock().unwrap()[0].1;
+            // No session_ticket extension, which is empty where a client asks for a ticket (RFC 5077 §3.2).
+            assert!(!hello.windows(4).any(|w| w == [0, 35, 0, 0]));
+            // A client that offers a session does so in a longer ClientHello (RFC 8446 §4.2.11, RFC 5246 §7.4.1.2).
+            hello_bytes.push(hello.len());
         }
         // The last is another provider's, which offers more groups.
         let [first, second, third, last] = hello_bytes.try_into().unwrap();
