@@ -51,7 +51,7 @@ pub(crate) fn run<A, B>(
     }
 }
 
-/// Whose write it was, and what was written, in order.
+/// Whose write it was, and what was written, in order. Nothing was written when the stream was shut down.
 pub(crate) type Writes = Arc<Mutex<Vec<(Side, Vec<u8>)>>>;
 
 /// Who wrote.
@@ -106,7 +106,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        let result = Pin::new(&mut self.0).poll_shutdown(cx);
+        if let Poll::Ready(Ok(())) = &result {
+            self.2.lock().unwrap().push((self.1, Vec::new()));
+        }
+        result
     }
 }
 
