@@ -8,7 +8,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::tools::run_lab;
+use crate::tools::{run_lab, virtual_labs};
 
 /// Every file of a run, by name.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -21,17 +21,13 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-fn labs() -> Vec<&'static str> {
-    tunlab::lab::shipped().map(|l| l.name).collect()
-}
-
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut printed = Vec::new();
     for (folder, wait) in [(&one, 0), (&two, 1_200)] {
         sleep(Duration::from_millis(wait));
-        for lab in labs() {
+        for lab in virtual_labs() {
             let output = run_lab(lab, folder.path(), &["--pcap"], 0);
             let text = String::from_utf8(output.stdout).unwrap();
             printed.push(text.replace(folder.path().to_str().unwrap(), "OUT"));
@@ -39,7 +35,7 @@ fn the_same_seed_gives_the_same_bytes() {
     }
     let (first, second) = printed.split_at(printed.len() / 2);
     assert_eq!(first, second, "what is printed");
-    for lab in labs() {
+    for lab in virtual_labs() {
         let (a, b) = (files(&one.path().join(lab)), files(&two.path().join(lab)));
         assert_eq!(
             a.keys().collect::<Vec<_>>(),
@@ -54,7 +50,7 @@ fn the_same_seed_gives_the_same_bytes() {
 
 #[test]
 fn another_seed_gives_other_bytes_at_the_same_times() {
-    for lab in labs() {
+    for lab in virtual_labs() {
         let folder = tempfile::tempdir().unwrap();
         let mut captures = Vec::new();
         for seed in ["1", "2"] {

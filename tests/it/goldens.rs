@@ -1,4 +1,4 @@
-//! Every shipped lab runs, meets its expectations, and leaves the very bytes that are kept in `captures/`: the main
+//! Every shipped lab without real programs runs, meets its expectations, and leaves the very bytes that are kept in `captures/`: the main
 //! capture up to 64 KiB, else its SHA-256, and the ladder. `TUNLAB_BLESS=1 cargo test goldens` writes them anew.
 
 use std::fs;
@@ -9,6 +9,8 @@ use tunlab::expect::judge;
 use tunlab::report::terminal;
 use tunlab::run::Run;
 use tunlab::world::Ended;
+
+use crate::tools::virtual_labs;
 
 /// A larger capture is kept as its hash.
 const WHOLE_MAX: usize = 64 * 1024;
@@ -39,8 +41,7 @@ fn compare(name: &str, bytes: &[u8], wrong: &mut Vec<String>) {
 fn goldens() {
     let mut wrong = Vec::new();
     let mut kept = Vec::new();
-    for lab in tunlab::lab::shipped() {
-        let name = lab.name;
+    for name in virtual_labs() {
         let plan = tunlab::lab::load(name).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let run = Run::new(&plan, 1).into_folder(folder.path().to_owned());

@@ -11,6 +11,7 @@ mod cli;
 mod determinism;
 mod goldens;
 mod openssl;
+mod real;
 mod seeds;
 mod stack;
 #[allow(dead_code, reason = "benches use the rest")]

@@ -24,22 +24,40 @@ pub(crate) fn run_lab(lab: &str, out: &Path, more: &[&str], code: i32) -> Output
     output
 }
 
-/// Whether `tool` is there. When it is not, the test that asks must return.
-pub(crate) fn have(tool: &str) -> bool {
-    if Command::new(tool).arg("--version").output().is_ok() {
-        return true;
+/// Shipped labs that run in virtual time.
+pub(crate) fn virtual_labs() -> Vec<&'static str> {
+    let all = tunlab::lab::shipped().map(|l| l.name);
+    let program = |name: &str| tunlab::lab::load(name).unwrap().program().is_some();
+    all.filter(|name| !program(name)).collect()
+}
+
+/// Whether this process may make TUN devices in network namespaces. When not, the test that asks must return.
+pub(crate) fn have_devices() -> bool {
+    match tunlab::os::ready() {
+        Ok(()) => true,
+        Err(e) => missing(&e.to_string()),
     }
+}
+
+/// Says that something is missing, or fails when nothing may be.
+fn missing(what: &str) -> bool {
     let required = std::env::var("TUNLAB_TEST_REQUIRE").is_ok_and(|v| v == "all");
-    assert!(
-        !required,
-        "{tool} is not installed, and TUNLAB_TEST_REQUIRE=all"
-    );
+    assert!(!required, "{what}, and TUNLAB_TEST_REQUIRE=all");
     // Not `eprintln!`, which the test harness swallows when the test passes.
     let _ = writeln!(
         std::io::stderr(),
-        "\n*** SKIPPED: {tool} is not installed; this test says nothing without it ***"
+        "\n*** SKIPPED: {what}; this test says nothing without it ***"
     );
     false
+}
+
+/// Whether `tool` is there. When it is not, the test that asks must return.
+pub(crate) fn have(tool: &str) -> bool {
+    // nginx knows no `--version`, but is there when it says so.
+    if Command::new(tool).arg("--version").output().is_ok() {
+        return true;
+    }
+    missing(&format!("{tool} is not installed"))
 }
 
 /// Runs a tool that must succeed and returns what it prints.
