@@ -135,7 +135,12 @@ fn coloured(colour: Colour, stream: &impl IsTerminal) -> bool {
 
 /// Columns of the terminal, within what the ladder is made for.
 fn columns() -> usize {
-    let columns = terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0));
+    let asked = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let columns = match terminal_size::terminal_size() {
+        Some((width, _)) => usize::from(width.0),
+        // A pipe has no width: its reader may say one.
+        None => asked.unwrap_or(100),
+    };
     columns.clamp(80, 140)
 }
 

@@ -326,6 +326,7 @@ impl Fabric {
             }
         }
         let to = lane.to;
+        tracing::trace!(link = %lane.link, at = %now, packet = id.0, bytes = bytes.len(), ?verdict);
         match verdict {
             Verdict::Pass(at) => {
                 self.tap(now, nic, Direction::Out, id, &bytes, None);

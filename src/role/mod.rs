@@ -40,6 +40,7 @@ pub struct Node {
 
 impl Node {
     fn fact(&self, fact: Fact) {
+        tracing::debug!(node = %self.name, at = %self.clock.now(), ?fact);
         self.trace.fact(self.clock.now(), &self.name, fact);
     }
 }

@@ -5,13 +5,17 @@ use std::io::ErrorKind;
 use std::rc::Rc;
 use std::time::Duration;
 
+use etherparse::PacketBuilder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tunlab::event::{DropCause, What};
+use tunlab::event::{DropCause, Trace, What};
 use tunlab::impair::{Impairment, Matching};
+use tunlab::net::Fabric;
+use tunlab::rng::Seed;
 use tunlab::stack::TcpOptions;
+use tunlab::time::Instant;
 use tunlab::world::Ended;
 
-use crate::support::{RIGHT, at, delay, line, world};
+use crate::support::{LEFT, Log, RIGHT, at, delay, line, world};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -338,4 +342,44 @@ fn the_router_counts_hops() {
     let log = log.borrow();
     let ttl = |tap| log.packets.iter().find(|p| p.tap == tap).unwrap().bytes[8];
     assert_eq!((ttl(0), ttl(3)), (64, 63));
+}
+
+/// A packet whose time to live ends at the router is dropped there, and its source told so by ICMP.
+#[test]
+fn the_last_hop_is_told_by_icmp() {
+    let trace = Trace::default();
+    let log = Rc::new(RefCell::new(Log::default()));
+    trace.attach(log.clone());
+    let mut fabric = Fabric::new(line(1500, delay(10), delay(10)), Seed(1), trace);
+    let mut bytes = Vec::new();
+    PacketBuilder::ipv4(LEFT, RIGHT, 1)
+        .udp(50_000, 33_434)
+        .write(&mut bytes, b"traceroute")
+        .unwrap();
+    fabric.send(Instant::ZERO, 0, bytes);
+    let mut arrived = Vec::new();
+    while let Some(at) = fabric.next_delivery() {
+        while let Some((nic, _, packet)) = fabric.poll_arrival(at) {
+            arrived.push((nic, at.as_millis_f64(), packet));
+        }
+    }
+    let [(nic, at, packet)] = &arrived[..] else {
+        panic!("{arrived:?}")
+    };
+    assert_eq!(
+        (*nic, *at),
+        (0, 20.0),
+        "back at the left, a round trip later"
+    );
+    assert_eq!(packet[12..16], [203, 192, 1, 1], "from the router's port");
+    assert_eq!(log.borrow().at_tap(0), ["0 UDP 10", "20 ICMP 11/0"]);
+    let log = log.borrow();
+    let [event] = &log.events[..] else {
+        panic!("{:?}", log.events)
+    };
+    let What::Dropped { cause, .. } = &event.what else {
+        panic!("{event:?}")
+    };
+    assert_eq!(*cause, DropCause::TimeToLive);
+    assert_eq!(event.node.as_str(), "router");
 }
