@@ -10,6 +10,7 @@ mod interface;
 pub mod interrupt;
 mod namespace;
 mod program;
+mod rootless;
 mod tun;
 
 pub use namespace::Namespace;
@@ -18,10 +19,11 @@ pub use tun::{Tun, TunConfig};
 
 use std::io;
 
-/// What stands in the way of TUN devices for this process, in words for its user. `Ok` when nothing does.
+/// Makes sure that this process can have TUN devices. Who is not root becomes root in a user namespace, for good; the
+/// process must have one thread then.
 ///
 /// # Errors
-/// When there is no `/dev/net/tun`, it may not be opened, or network namespaces may not be made.
+/// When there is no `/dev/net/tun`, it may not be opened, or namespaces may not be made, in words for the user.
 pub fn ready() -> io::Result<()> {
     let hint = |what: &str, e: &io::Error| {
         let text =
@@ -33,6 +35,7 @@ pub fn ready() -> io::Result<()> {
         .write(true)
         .open("/dev/net/tun")
         .map_err(|e| hint("/dev/net/tun cannot be opened", &e))?;
+    rootless::enter().map_err(|e| hint("no user namespace can be made", &e))?;
     Namespace::new()
         .map(drop)
         .map_err(|e| hint("no network namespace can be made", &e))

@@ -147,13 +147,13 @@ impl Setup {
     fn mounts(&self) -> io::Result<()> {
         let private = libc::MS_REC | libc::MS_PRIVATE;
         mount(c"none", c"/", c"", private, c"")?;
-        mount(
-            c"proc",
-            c"/proc",
-            c"proc",
-            libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC,
-            c"",
-        )?;
+        let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+        match mount(c"proc", c"/proc", c"proc", flags, c"") {
+            // A container may hide parts of /proc, and the kernel then shows no new one to its users: the program sees
+            // the processes outside, and can do nothing to them.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+            other => other?,
+        }
         mount(
             c"tmpfs",
             c"/mnt",
@@ -187,7 +187,8 @@ impl Setup {
     fn drop_privileges(&self) -> io::Result<()> {
         // SAFETY: plain system calls.
         unsafe {
-            if !self.root {
+            // In a user namespace of ours there is no other user to become.
+            if !self.root && !super::rootless::entered() {
                 check(libc::setgroups(0, std::ptr::null()))?;
                 check(libc::setgid(NOBODY))?;
                 check(libc::setuid(NOBODY))?;

@@ -2,6 +2,7 @@
 //! in namespaces that the run makes, which have no way out.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::tools::{have, have_devices, run_lab};
 
@@ -65,4 +66,39 @@ fn a_virtual_run_executes_nothing() {
         .unwrap();
     assert_eq!(checked.status.code(), Some(0));
     assert!(!marker.exists());
+}
+
+/// Without root: a user who may open `/dev/net/tun` and make user namespaces gets the same. The device that everybody
+/// may open is made in a mount namespace of the test's own.
+#[test]
+fn a_user_without_root() {
+    if !have_devices()
+        || !["unshare", "setpriv", "curl", "nginx"]
+            .iter()
+            .all(|t| have(t))
+    {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let open = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(folder.path(), open).unwrap();
+    let program = folder.path().join("tunlab");
+    fs::copy(env!("CARGO_BIN_EXE_tunlab"), &program).unwrap();
+    let script = "set -e
+        mount --make-rprivate /
+        mount -t tmpfs none /dev/net
+        mknod -m 666 /dev/net/tun c 10 200
+        cd \"$1\"
+        exec setpriv --reuid=65534 --regid=65534 --clear-groups ./tunlab run real-all --tun --out out";
+    let output = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", script, "sh"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{out}\n{err}");
+    assert!(out.contains("3 of 3"), "{out}");
 }
