@@ -1,5 +1,5 @@
-//! The crypto providers. AEAD, HKDF and verification are aws-lc-rs's own in both; where a seed rules, the random
-//! source, the key exchange and the signatures are ours.
+//! The crypto providers, which offer the same. AEAD, HKDF and verification are aws-lc-rs's own in both; where a seed
+//! rules, the random source, the key exchange and the signatures are ours.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +29,14 @@ impl Source {
     pub(super) fn provider(self) -> CryptoProvider {
         let native = rustls::crypto::aws_lc_rs::default_provider();
         match self {
-            Self::System => native,
+            // The same groups in the same order: a node offers the same in both worlds.
+            Self::System => CryptoProvider {
+                kx_groups: vec![
+                    rustls::crypto::aws_lc_rs::kx_group::X25519,
+                    rustls::crypto::aws_lc_rs::kx_group::SECP256R1,
+                ],
+                ..native
+            },
             Self::Seed => CryptoProvider {
                 kx_groups: vec![&X25519, &SECP256R1],
                 secure_random: &SeededRandom,
