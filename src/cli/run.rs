@@ -4,21 +4,27 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, ValueEnum};
+
+mod both;
 
 use super::exit::Exit;
 use super::{Colour, coloured, columns, print, say};
 use crate::capture::AtomicFile;
 use crate::lab::{self, LoadError, plan::Plan};
 use crate::report::terminal::{self, Layout};
-use crate::report::{Paint, json};
-use crate::run::{Outcome, Run, RunError};
+use crate::report::{Paint, json, junit};
+use crate::run::{Outcome, Run, RunError, TOLERANCE};
+use crate::units::parse_duration;
 use crate::{expect, expect::Finding};
 
 /// The lab that runs when none is named.
 const MAIN_LAB: &str = "https-through-alb";
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("devices").args(["tun", "both"]))]
 pub(super) struct Arguments {
     /// Labs to run: names from `tunlab list`, a folder of them with a `/` at its end, or lab files.
     #[arg(value_name = "LAB", default_value = MAIN_LAB)]
@@ -49,6 +55,15 @@ pub(super) struct Arguments {
     #[arg(long)]
     tun: bool,
 
+    /// Run in virtual time and on TUN devices, and show what differs: random numbers and times do by nature, packets
+    /// must not. The files of the second run are in `<lab>.tun` beside the folder of the first.
+    #[arg(long, conflicts_with = "write")]
+    both: bool,
+
+    /// How far times on TUN devices may lie from those expected. In virtual time they are exact.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "25 ms", requires = "devices")]
+    tolerance: Duration,
+
     /// Show pure acknowledgments in the ladder.
     #[arg(long)]
     all: bool,
@@ -64,6 +79,8 @@ impl Default for Arguments {
             write: None,
             pcap: false,
             tun: false,
+            both: false,
+            tolerance: TOLERANCE,
             all: false,
         }
     }
@@ -75,6 +92,8 @@ enum Format {
     Text,
     /// The report of `<lab>.json`.
     Json,
+    /// JUnit XML for continuous integration: one document, a suite a lab, a case an expectation.
+    Junit,
 }
 
 /// Where the report goes.
@@ -94,12 +113,14 @@ impl Report {
 
 pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
     let mut plans = Vec::new();
+    let mut suites = Vec::new();
     let mut exit = Exit::Met;
     for name in arguments.labs.iter().flat_map(|name| named(name)) {
         match lab::load(&name) {
             Ok(plan) => plans.push(plan),
             Err(e) => {
-                show(e, colour);
+                suites.push(junit::Suite::could_not_run(&name, &e.to_string()));
+                show_load_error(&name, e, colour);
                 exit = Exit::CouldNotRun;
             }
         }
@@ -112,20 +133,43 @@ pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
     }
     let mut held = 0;
     for plan in &plans {
-        match one(arguments, plan, colour) {
+        let done = if arguments.both {
+            both::run(arguments, plan, colour, &mut suites)
+        } else {
+            one(arguments, plan, colour, &mut suites)
+        };
+        match done {
             Ok(Exit::Met) => held += 1,
             Ok(worse) => exit = exit.max(worse),
             Err(Problem::Output(e)) => return Err(e),
             Err(Problem::Run(e)) => {
+                suites.push(junit::Suite::could_not_run(&plan.name, &chain(&e)));
                 show_run_error(&plan.name, &e);
                 exit = Exit::CouldNotRun;
             }
         }
     }
+    if arguments.format == Format::Junit {
+        arguments.report().print(&junit::render(&suites))?;
+    }
     if plans.len() > 1 {
         say(&format!("{held} of {} labs held", plans.len()));
     }
     Ok(exit)
+}
+
+impl Arguments {
+    fn captures_to_stdout(&self) -> bool {
+        self.write.as_deref() == Some(Path::new("-"))
+    }
+
+    fn report(&self) -> Report {
+        if self.captures_to_stdout() {
+            Report::Stderr
+        } else {
+            Report::Stdout
+        }
+    }
 }
 
 /// The labs that a name on the command line means.
@@ -167,59 +211,94 @@ impl From<io::Error> for Problem {
     }
 }
 
-fn one(arguments: &Arguments, plan: &Plan, colour: Colour) -> Result<Exit, Problem> {
-    let folder = arguments.out.join(&plan.name);
-    let mut run = Run::new(plan, arguments.seed).into_folder(folder.clone());
-    if arguments.tun {
-        run = run.on_devices();
-    }
-    if arguments.pcap {
-        run = run.with_pcap();
-    }
-    let to_stdout = arguments.write.as_deref() == Some(Path::new("-"));
-    if to_stdout {
-        run = run.to_stream(Box::new(io::stdout()));
-    }
-    let mut outcome = run.execute()?;
-    let record = outcome.record(plan);
-    let findings = expect::judge(&record);
-    let report = json::render(&record, &findings).map_err(io::Error::other)?;
-    let path = folder.join(format!("{}.json", file_stem(plan)));
-    write_whole(&path, report.as_bytes())?;
-    if let (Some(target), false) = (&arguments.write, to_stdout) {
-        let main = folder.join(format!("{}.pcapng", file_stem(plan)));
-        let capture = fs::read(&main).map_err(|e| write_error(&main, e))?;
-        write_whole(target, &capture)?;
-        outcome.written.push(target.clone());
-    }
-    outcome.written.push(path);
-
-    let out = if to_stdout {
-        Report::Stderr
-    } else {
-        Report::Stdout
-    };
-    match arguments.format {
-        Format::Json => out.print(&format!("{report}\n"))?,
-        Format::Text => text(arguments, plan, &outcome, &findings, colour, &out)?,
-    }
-    let met = findings.iter().all(|f| f.holds);
-    Ok(if met { Exit::Met } else { Exit::NotMet })
-}
-
-fn text(
+fn one(
     arguments: &Arguments,
     plan: &Plan,
-    outcome: &Outcome,
-    findings: &[Finding],
     colour: Colour,
-    out: &Report,
-) -> io::Result<()> {
+    suites: &mut Vec<junit::Suite>,
+) -> Result<Exit, Problem> {
+    let folder = arguments.out.join(&plan.name);
+    let mut run = Run::new(plan, arguments.seed);
+    if arguments.tun {
+        run = run.on_devices().within(arguments.tolerance);
+    }
+    if arguments.captures_to_stdout() {
+        run = run.to_stream(Box::new(io::stdout()));
+    }
+    let mut judged = Judged::make(arguments, plan, run, &folder)?;
+    if let (Some(target), false) = (&arguments.write, arguments.captures_to_stdout()) {
+        let main = main_capture(plan, &folder);
+        let capture = fs::read(&main).map_err(|e| write_error(&main, e))?;
+        write_whole(target, &capture)?;
+        judged.outcome.written.push(target.clone());
+    }
+    let out = arguments.report();
+    match arguments.format {
+        Format::Json => out.print(&format!("{}\n", judged.json))?,
+        Format::Text => {
+            let layout = layout(arguments, colour, &out);
+            let record = judged.outcome.record(plan);
+            out.print(&terminal::render(&record, &judged.findings, layout))?;
+            out.print(&files_line(plan, &judged))?;
+        }
+        Format::Junit => suites.push(judged.suite(plan)),
+    }
+    Ok(judged.exit())
+}
+
+/// A run that was made, with its files written and its expectations judged.
+struct Judged {
+    folder: PathBuf,
+    outcome: Outcome,
+    findings: Vec<Finding>,
+    json: String,
+}
+
+impl Judged {
+    fn make(
+        arguments: &Arguments,
+        plan: &Plan,
+        mut run: Run<'_>,
+        folder: &Path,
+    ) -> Result<Self, Problem> {
+        if arguments.pcap {
+            run = run.with_pcap();
+        }
+        let mut outcome = run.into_folder(folder.to_owned()).execute()?;
+        let record = outcome.record(plan);
+        let findings = expect::judge(&record);
+        let json = json::render(&record, &findings).map_err(io::Error::other)?;
+        let path = folder.join(format!("{}.json", file_stem(plan)));
+        write_whole(&path, json.as_bytes())?;
+        outcome.written.push(path);
+        Ok(Self {
+            folder: folder.to_owned(),
+            outcome,
+            findings,
+            json,
+        })
+    }
+
+    fn exit(&self) -> Exit {
+        if self.findings.iter().all(|f| f.holds) {
+            Exit::Met
+        } else {
+            Exit::NotMet
+        }
+    }
+
+    fn suite(&self, plan: &Plan) -> junit::Suite {
+        let record = self.outcome.record(plan);
+        junit::Suite::of_run(&record, &self.findings, env!("CARGO_PKG_VERSION"))
+    }
+}
+
+fn layout(arguments: &Arguments, colour: Colour, out: &Report) -> Layout {
     let coloured = match out {
         Report::Stdout => coloured(colour, &io::stdout()),
         Report::Stderr => coloured(colour, &io::stderr()),
     };
-    let layout = Layout {
+    Layout {
         width: columns(),
         all: arguments.all,
         paint: if coloured {
@@ -227,16 +306,21 @@ fn text(
         } else {
             Paint::Plain
         },
-    };
-    out.print(&terminal::render(&outcome.record(plan), findings, layout))?;
-    let folder = arguments.out.join(&plan.name);
-    let main = folder.join(format!("{}.pcapng", file_stem(plan)));
-    out.print(&format!(
+    }
+}
+
+/// How much was written where, and how to look at it.
+fn files_line(plan: &Plan, judged: &Judged) -> String {
+    format!(
         "  wrote {} files to {}\n  open  wireshark {}\n",
-        outcome.written.len(),
-        folder.display(),
-        main.display()
-    ))
+        judged.outcome.written.len(),
+        judged.folder.display(),
+        main_capture(plan, &judged.folder).display()
+    )
+}
+
+fn main_capture(plan: &Plan, folder: &Path) -> PathBuf {
+    folder.join(format!("{}.pcapng", file_stem(plan)))
 }
 
 /// The last part of a lab's name, which its files are called after.
@@ -276,6 +360,21 @@ pub(super) fn show(error: LoadError, colour: Colour) {
     }
 }
 
+/// The same, for a name from the command line.
+fn show_load_error(name: &str, error: LoadError, colour: Colour) {
+    let folder = Path::new(name);
+    let is_folder =
+        folder.is_dir() && matches!(error, LoadError::Read { .. } | LoadError::Unknown { .. });
+    if !is_folder {
+        return show(error, colour);
+    }
+    let files = folder.join("*.toml");
+    say(&format!(
+        "error: `{name}` is a folder, and no shipped labs are called so\n\nhint: name lab files, as in `{}`, or labs from `tunlab list`",
+        files.display()
+    ));
+}
+
 fn show_run_error(lab: &str, error: &RunError) {
     say(&format!("error: `{lab}` could not be run: {error}"));
     let mut cause = std::error::Error::source(error);
@@ -283,4 +382,15 @@ fn show_run_error(lab: &str, error: &RunError) {
         say(&format!("  because {e}"));
         cause = e.source();
     }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &RunError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(e) = cause {
+        text.push_str(&format!(": {e}"));
+        cause = e.source();
+    }
+    text
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use etherparse::PacketBuilder;
 
@@ -12,7 +13,7 @@ use crate::dissect::message::{Frame, HttpHead, Message, TcpNote, TcpPart, TlsKin
 use crate::event::{
     CertificateFacts, Direction, DropCause, Event, Fact, Flow, PacketId, TapId, What,
 };
-use crate::lab::plan::{Connection, Plan};
+use crate::lab::plan::{Connection, Place, Plan};
 use crate::name::Name;
 use crate::time::{Instant, UnixSeconds};
 
@@ -24,6 +25,8 @@ use plan::plan;
 #[derive(Clone)]
 pub(crate) struct Run {
     pub(crate) plan: Plan,
+    pub(crate) place: Place,
+    pub(crate) tolerance: Duration,
     pub(crate) frames: Vec<Frame>,
     pub(crate) observed: Vec<Frame>,
     pub(crate) taps: Vec<TapRecord>,
@@ -35,6 +38,8 @@ impl Run {
         Record {
             plan: &self.plan,
             seed: 1,
+            place: self.place,
+            tolerance: self.tolerance,
             frames: &self.frames,
             observed: &self.observed,
             taps: &self.taps,
@@ -137,6 +142,8 @@ pub(crate) fn main_lab() -> Run {
         frames,
         events: events(),
         plan,
+        place: Place::Virtual,
+        tolerance: Duration::ZERO,
     }
 }
 

@@ -2,13 +2,15 @@
 //! cites what decided it. One family a file. Nothing here knows the world, the fabric or a running role.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::dissect::message::Frame;
 use crate::event::{Event, PacketId, TapId};
-use crate::lab::plan::{Check, Plan};
+use crate::lab::plan::{Check, Place, Plan};
 use crate::name::Name;
 use crate::net::topology::{NodeKind, Topology};
 use crate::time::Instant;
+use crate::units::show_duration;
 
 mod connection;
 #[cfg(test)]
@@ -32,6 +34,10 @@ pub struct Record<'a> {
     pub plan: &'a Plan,
     /// With which seed.
     pub seed: u64,
+    /// Where its packets went.
+    pub place: Place,
+    /// How far times may lie from those expected: zero in virtual time.
+    pub tolerance: Duration,
     /// The main capture, dissected with the run's secrets. A frame's number is its number in that file.
     pub frames: &'a [Frame],
     /// The main capture as somebody without the secrets sees it.
@@ -173,6 +179,9 @@ impl Ruling {
     }
 }
 
+/// The step that times on TUN devices are shown in: finer ones are the machine's, not the lab's.
+const SHOWN_STEP: Duration = Duration::from_micros(1);
+
 /// The most evidence that one finding cites of one kind: the rest would not be read.
 const CITED_MAX: usize = 12;
 
@@ -200,6 +209,32 @@ impl Record<'_> {
             }
         }
         cited
+    }
+
+    /// Whether a time is the one expected, as closely as the run's place allows.
+    fn is_close(&self, found: Duration, expected: Duration) -> bool {
+        found.abs_diff(expected) <= self.tolerance
+    }
+
+    /// A time that was found, to the nanosecond in virtual time and to 0.001 ms on TUN devices.
+    #[must_use]
+    pub fn show_found(&self, found: Duration) -> String {
+        show_duration(match self.place {
+            Place::Virtual => found,
+            Place::Devices => {
+                let step = SHOWN_STEP.as_nanos();
+                let rounded = (found.as_nanos() + step / 2) / step * step;
+                Duration::from_nanos(u64::try_from(rounded).unwrap_or(u64::MAX))
+            }
+        })
+    }
+
+    /// As in " within ±25 ms", after a time that was compared; nothing where times are exact.
+    fn within(&self) -> String {
+        match self.place {
+            Place::Virtual => String::new(),
+            Place::Devices => format!(" within ±{}", show_duration(self.tolerance)),
+        }
     }
 
     /// The frame of the main capture that shows `packet`.

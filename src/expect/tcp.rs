@@ -19,8 +19,9 @@ pub(super) fn handshake(
 ) -> Ruling {
     let expected = match round_trip {
         Some(d) => format!(
-            "SYN, SYN-ACK, ACK with a round trip of {}",
-            show_duration(d)
+            "SYN, SYN-ACK, ACK with a round trip of {}{}",
+            show_duration(d),
+            record.within()
         ),
         None => "SYN, SYN-ACK, ACK".into(),
     };
@@ -42,13 +43,14 @@ pub(super) fn handshake(
         return Ruling::broken(measured, evidence, &expected, &names.join(", "));
     }
     let took = opening[1].0.at - opening[0].0.at;
-    let measured = show_duration(took);
+    let measured = record.show_found(took);
     match round_trip {
-        Some(wanted) if wanted != took => {
+        Some(wanted) if !record.is_close(took, wanted) => {
             let found = format!("a round trip of {measured}");
             Ruling::broken(measured, evidence, &expected, &found)
         }
-        Some(_) | None => Ruling::held(measured, evidence),
+        Some(_) => Ruling::held(format!("{measured}{}", record.within()), evidence),
+        None => Ruling::held(measured, evidence),
     }
 }
 
@@ -154,6 +156,7 @@ pub(crate) const fn part_name(part: TcpPart) -> &'static str {
 mod tests {
     use super::*;
     use crate::expect::fixture::{self, connection};
+    use crate::lab::plan::Place;
 
     fn front() -> Connection {
         connection("user", "alb", 443)
@@ -174,6 +177,21 @@ mod tests {
         );
         let none = handshake(&run.record(), &connection("user", "alb", 80), None);
         assert!(none.broken.unwrap().ends_with("no SYN of user -> alb:80"));
+    }
+
+    #[test]
+    fn on_tun_devices_a_round_trip_holds_within_the_tolerance() {
+        let mut run = fixture::main_lab();
+        run.place = Place::Devices;
+        run.tolerance = Duration::from_millis(1);
+        let rule = |us| handshake(&run.record(), &front(), Some(Duration::from_micros(us)));
+        assert_eq!(rule(21_000).measured, "20 ms within ±1 ms");
+        assert_eq!(
+            rule(21_001).broken.unwrap(),
+            "expected SYN, SYN-ACK, ACK with a round trip of 21.001 ms within ±1 ms; found a round trip of 20 ms"
+        );
+        let unasked = handshake(&run.record(), &front(), None);
+        assert_eq!(unasked.measured, "20 ms");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Time: milestones of the first request, and the phases between them. Exactly, to the nanosecond.
+//! Time: milestones of the first request, and the phases between them. In virtual time exactly, to the nanosecond; on
+//! TUN devices within the run's tolerance.
 
 use std::time::Duration;
 
@@ -11,17 +12,24 @@ use crate::units::show_duration;
 
 /// A milestone was reached at exactly this time.
 pub(super) fn at(record: &Record<'_>, milestone: Milestone, wanted: Duration) -> Ruling {
-    let expected = format!("{} at {}", milestone.word(), show_duration(wanted));
+    let expected = format!(
+        "{} at {}{}",
+        milestone.word(),
+        show_duration(wanted),
+        record.within()
+    );
     let Some((when, index)) = reached(record, milestone) else {
         let found = format!("{} never reached", milestone.word());
         return Ruling::broken("never reached", vec![], &expected, &found);
     };
-    let measured = show_duration(when - Instant::ZERO);
+    let took = when - Instant::ZERO;
+    let found = record.show_found(took);
     let evidence = vec![cite(record, milestone, index)];
-    if when == Instant::ZERO + wanted {
+    let measured = format!("{found}{}", record.within());
+    if record.is_close(took, wanted) {
         return Ruling::held(measured, evidence);
     }
-    let found = measured.clone();
+    let measured = found.clone();
     Ruling::broken(measured, evidence, &expected, &found)
 }
 
@@ -33,8 +41,9 @@ pub(super) fn phase(
     wanted: Duration,
 ) -> Ruling {
     let expected = format!(
-        "{} from {} to {}",
+        "{}{} from {} to {}",
         show_duration(wanted),
+        record.within(),
         from.word(),
         to.word()
     );
@@ -53,11 +62,12 @@ pub(super) fn phase(
         let found = format!("{} before {}", to.word(), from.word());
         return Ruling::broken("out of order", evidence, &expected, &found);
     }
-    let measured = show_duration(end - start);
-    if end - start == wanted {
+    let found = record.show_found(end - start);
+    let measured = format!("{found}{}", record.within());
+    if record.is_close(end - start, wanted) {
         return Ruling::held(measured, evidence);
     }
-    let found = measured.clone();
+    let measured = found.clone();
     Ruling::broken(measured, evidence, &expected, &found)
 }
 
@@ -108,6 +118,7 @@ fn shows(milestone: Milestone, frame: &Frame) -> bool {
 mod tests {
     use super::*;
     use crate::expect::fixture;
+    use crate::lab::plan::Place;
 
     #[test]
     fn a_milestone_is_exact_to_the_nanosecond() {
@@ -125,6 +136,37 @@ mod tests {
         assert_eq!(
             broken.broken.unwrap(),
             "expected target-syn at 72.500001 ms; found 72.5 ms"
+        );
+    }
+
+    #[test]
+    fn on_tun_devices_times_hold_within_the_tolerance_and_not_a_nanosecond_beyond() {
+        let mut run = fixture::main_lab();
+        run.place = Place::Devices;
+        run.tolerance = Duration::from_millis(2);
+        for (index, wanted) in [
+            (Duration::from_micros(74_500), true),
+            (Duration::from_micros(70_500), true),
+            (Duration::from_nanos(74_500_001), false),
+            (Duration::from_nanos(70_499_999), false),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let ruling = at(&run.record(), Milestone::TargetSyn, wanted.0);
+            assert_eq!(ruling.broken.is_none(), wanted.1, "{index}");
+        }
+        let held = at(
+            &run.record(),
+            Milestone::TargetSyn,
+            Duration::from_millis(73),
+        );
+        assert_eq!(held.measured, "72.5 ms within ±2 ms");
+        let (from, to) = (Milestone::RequestSent, Milestone::ResponseAtUser);
+        let long = phase(&run.record(), from, to, Duration::from_millis(33));
+        assert_eq!(
+            long.broken.unwrap(),
+            "expected 33 ms within ±2 ms from request-sent to response-at-user; found 30 ms"
         );
     }
 

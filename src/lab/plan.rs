@@ -74,6 +74,26 @@ impl Plan {
     }
 }
 
+/// Where a lab's packets go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In memory, in virtual time.
+    Virtual,
+    /// Through the kernel, on TUN devices in network namespaces, in wall-clock time.
+    Devices,
+}
+
+impl Place {
+    /// Its word in reports for programs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Virtual => "virtual",
+            Self::Devices => "tun",
+        }
+    }
+}
+
 /// A step of the scenario.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {

@@ -3,18 +3,25 @@
 
 use super::ladder::{Ladder, WIDTH_MIN};
 use super::paint::{Paint, Tone};
+use super::rows::Row;
 use super::text::{pad, plural, width, wrap};
 use crate::expect::{Evidence, Finding, Record};
+use crate::lab::plan::Place;
+
+/// Columns before the packets of a finding: with the one that is empty in a ladder, its text begins under the words.
+const EXCERPT_INDENT: usize = 7;
 
 /// One line for each finding, more where the width asks for it.
 pub(super) fn render(
     record: &Record<'_>,
     findings: &[Finding],
-    ladder: &Ladder<'_>,
     columns: usize,
     paint: Paint,
 ) -> Vec<String> {
-    let table = Table::new(findings, columns.max(WIDTH_MIN));
+    let columns = columns.max(WIDTH_MIN);
+    let table = Table::new(findings, columns);
+    let any_broken = findings.iter().any(|f| !f.holds);
+    let ladder = any_broken.then(|| Ladder::lay(record, columns - EXCERPT_INDENT));
     let mut lines = Vec::new();
     for finding in findings {
         lines.extend(table.lines(finding, paint));
@@ -22,7 +29,7 @@ pub(super) fn render(
             continue;
         }
         if let Some(explain) = &finding.explain {
-            let room = columns.max(WIDTH_MIN) - 8;
+            let room = columns - 8;
             for (index, part) in explain.split("; found ").enumerate() {
                 let said = if index == 0 {
                     part.into()
@@ -41,17 +48,24 @@ pub(super) fn render(
             Evidence::TapFrame(t, n) => !in_main && t.as_str() == tap && *n == number,
             Evidence::Event(_) => false,
         };
-        let decided = ladder.excerpt(
-            |row| {
+        let decided = ladder.iter().flat_map(|ladder| {
+            let wanted = |row: &Row<'_>| {
                 let tap = record.plan.topology.tap(row.frame.tap).name.as_str();
                 let number = row.frame.number;
                 let mut cited = finding.evidence.iter();
                 cited.any(|e| shows(e, number, row.in_main, tap))
-            },
-            paint,
+            };
+            ladder.excerpt(wanted, paint)
+        });
+        lines.extend(decided.map(|l| format!("{}{l}", " ".repeat(EXCERPT_INDENT))));
+        let place = match record.place {
+            Place::Virtual => "",
+            Place::Devices => " --tun",
+        };
+        let command = format!(
+            "tunlab run {} --seed {}{place}",
+            record.plan.called, record.seed
         );
-        lines.extend(decided);
-        let command = format!("tunlab run {} --seed {}", record.plan.called, record.seed);
         lines.push(format!("        again: {command}"));
     }
     lines

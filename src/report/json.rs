@@ -53,7 +53,8 @@ pub fn run(record: &Record<'_>, findings: &[Finding]) -> Run {
         lab: record.plan.name.clone(),
         title: record.plan.title.clone(),
         seed: record.seed,
-        world: "virtual",
+        world: record.place.word(),
+        tolerance_ns: nanos(record.tolerance),
         packets: packets.collect(),
         events: events.collect(),
         milestones: reached
@@ -80,8 +81,10 @@ pub struct Run {
     pub title: String,
     /// The seed that plays it again.
     pub seed: u64,
-    /// `virtual`.
+    /// `virtual`, or `tun` for TUN devices in wall-clock time.
     pub world: &'static str,
+    /// How far times may lie from those expected: 0 in virtual time.
+    pub tolerance_ns: u64,
     /// The main capture, in order.
     pub packets: Vec<PacketLine>,
     /// What else happened, in order.

@@ -28,7 +28,11 @@ pub(super) struct Ladder<'a> {
 impl<'a> Ladder<'a> {
     /// Lays out the packets of a run for a terminal of `columns` (at least 80).
     pub(super) fn new(record: &Record<'a>, columns: usize) -> Self {
-        let width = columns.max(WIDTH_MIN);
+        Self::lay(record, columns.max(WIDTH_MIN))
+    }
+
+    /// The same for exactly `width` columns, which may be part of a wider line.
+    pub(super) fn lay(record: &Record<'a>, width: usize) -> Self {
         let mut rows = Rows::new(record);
         let digits = record.frames.len().max(1).ilog10() as usize + 1;
         let room = width - LEFT - 1 - (digits + 2);

@@ -5,6 +5,7 @@ pub mod comments;
 mod findings;
 mod happening;
 pub mod json;
+pub mod junit;
 mod ladder;
 mod paint;
 mod rows;
@@ -13,5 +14,6 @@ pub mod summary;
 pub mod terminal;
 mod text;
 mod timeline;
+pub mod worlds;
 
 pub use paint::Paint;

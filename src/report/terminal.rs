@@ -8,6 +8,8 @@ use super::text::{millis, plural, squeeze, width};
 use super::timeline;
 use crate::dissect::message::{Message, TlsKind};
 use crate::expect::{Finding, Record};
+use crate::lab::plan::Place;
+use crate::units::show_duration;
 
 /// How to show a run.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +37,7 @@ pub fn render(record: &Record<'_>, findings: &[Finding], layout: Layout) -> Stri
     lines.extend(lost(&ladder, width, paint));
     for block in [
         timeline::render(record, width, paint),
-        findings::render(record, findings, &ladder, width, paint),
+        findings::render(record, findings, width, paint),
     ] {
         if !block.is_empty() {
             lines.push(String::new());
@@ -43,6 +45,16 @@ pub fn render(record: &Record<'_>, findings: &[Finding], layout: Layout) -> Stri
         }
     }
     lines.push(String::new());
+    lines.push(last_line(record, findings, paint));
+    finish(&lines)
+}
+
+/// Headline and verdict, without what is between. Ends with a line end.
+#[must_use]
+pub fn summary(record: &Record<'_>, findings: &[Finding], layout: Layout) -> String {
+    let Layout { width, paint, .. } = layout;
+    let seed = format!("seed {}", record.seed);
+    let mut lines = headline(record, width, Some(&seed), paint);
     lines.push(last_line(record, findings, paint));
     finish(&lines)
 }
@@ -70,7 +82,13 @@ fn finish(lines: &[String]) -> String {
 
 fn headline(record: &Record<'_>, columns: usize, seed: Option<&str>, paint: Paint) -> Vec<String> {
     let mut facts: Vec<String> = seed.map(String::from).into_iter().collect();
-    facts.push("virtual time".into());
+    facts.push(match record.place {
+        Place::Virtual => "virtual time".into(),
+        Place::Devices => format!(
+            "TUN devices, wall clock, times within ±{}",
+            show_duration(record.tolerance)
+        ),
+    });
     facts.extend(tls_version(record));
     let streams = record.frames.iter().filter_map(|f| f.stream).max();
     let connections = streams.map_or(0, |s| s + 1);
@@ -224,6 +242,17 @@ mod tests {
         let text = report(&disturbed(), 100, false, Paint::Plain);
         let at = text.find("  FAIL  clean").unwrap();
         assert_eq!(format!("\n{}", &text[at..]), BROKEN);
+    }
+
+    #[test]
+    fn a_run_on_tun_devices_says_so() {
+        let mut run = disturbed();
+        run.place = Place::Devices;
+        run.tolerance = std::time::Duration::from_millis(25);
+        let text = report(&run, 140, false, Paint::Plain);
+        let head = "seed 1 · TUN devices, wall clock, times within ±25 ms · 2 TCP connections";
+        assert!(text.lines().next().unwrap().contains(head), "{text}");
+        assert!(text.contains("again: tunlab run https-through-alb --seed 1 --tun\n"));
     }
 
     #[test]
@@ -384,9 +413,9 @@ tunlab run https-through-alb   seed 1 · virtual time · 2 TCP connections · 27
   FAIL  clean                                       2 lost, 0 retransmitted, 0 reset  6 alb-edge:5
         expected no packet lost, retransmitted or reset
         found 2 lost, 0 retransmitted, 0 reset
- sent ms  resolver          user                             alb                           ec2-a no.
-    40.0  │                   ├──── ClientHello 517 B ─────✕  │                                │ #6
-    51.0  │                   │  ✕══ ServerHello + … 1364 B ──┤                                │ –
+        sent ms  resolver          user                          alb                       ec2-a no.
+           40.0  │                   ├─── ClientHello 517 B ───✕  │                            │ #6
+           51.0  │                   │  ✕═ ServerHello + … 1364 B ┤                            │ –
         again: tunlab run https-through-alb --seed 1
 
   11 of 14 expectations held.   total 92.0 ms   (the text: 140.0 ms)

@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::dissect::message::Frame;
 use crate::event::{Event, Trace};
 use crate::expect::{Record, TapRecord};
-use crate::lab::plan::Plan;
+use crate::lab::plan::{Place, Plan};
 use crate::net::Totals;
 use crate::rng::{Entropy, Seed};
 use crate::stack::TcpOptions;
@@ -82,16 +83,12 @@ pub struct Run<'a> {
     stream: Option<Box<dyn Write>>,
     pcap: bool,
     place: Place,
+    tolerance: Duration,
 }
 
-/// Where a lab's packets go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// In memory, in virtual time.
-    Virtual,
-    /// Through the kernel, on TUN devices in network namespaces, in wall-clock time.
-    Devices,
-}
+/// How far times may lie from those expected on TUN devices, unless somebody says otherwise. What the machine does
+/// late does not add up (see `world`), so this is for one long wait for a processor, not for a whole run's.
+pub const TOLERANCE: Duration = Duration::from_millis(25);
 
 impl<'a> Run<'a> {
     /// A run of `plan` in virtual time that writes nothing.
@@ -104,6 +101,7 @@ impl<'a> Run<'a> {
             stream: None,
             pcap: false,
             place: Place::Virtual,
+            tolerance: TOLERANCE,
         }
     }
 
@@ -112,6 +110,14 @@ impl<'a> Run<'a> {
     #[must_use]
     pub const fn on_devices(mut self) -> Self {
         self.place = Place::Devices;
+        self
+    }
+
+    /// How far times on TUN devices may lie from those expected, [`TOLERANCE`] unless said. In virtual time they are
+    /// exact.
+    #[must_use]
+    pub const fn within(mut self, tolerance: Duration) -> Self {
+        self.tolerance = tolerance;
         self
     }
 
@@ -186,6 +192,11 @@ impl<'a> Run<'a> {
         let written = recorded.files.finish(ended)?;
         Ok(Outcome {
             seed: self.seed,
+            place: self.place,
+            tolerance: match self.place {
+                Place::Virtual => Duration::ZERO,
+                Place::Devices => self.tolerance,
+            },
             frames: recorded.main,
             observed: recorded.observed,
             taps: recorded.taps,
@@ -213,6 +224,10 @@ fn today() -> UnixSeconds {
 pub struct Outcome {
     /// With which seed.
     pub seed: u64,
+    /// Where its packets went.
+    pub place: Place,
+    /// How far times may lie from those expected: zero in virtual time.
+    pub tolerance: Duration,
     /// The main capture, dissected with the run's secrets.
     pub frames: Vec<Frame>,
     /// The same as an observer sees it.
@@ -240,6 +255,8 @@ impl Outcome {
         Record {
             plan,
             seed: self.seed,
+            place: self.place,
+            tolerance: self.tolerance,
             frames: &self.frames,
             observed: &self.observed,
             taps: &self.taps,

@@ -1,5 +1,5 @@
-//! The crypto providers. AEAD, HKDF and verification are aws-lc-rs's own in both; where a seed rules, the random
-//! source, the key exchange and the signatures are ours.
+//! The crypto providers, which offer the same. AEAD, HKDF and verification are aws-lc-rs's own in both; where a seed
+//! rules, the random source, the key exchange and the signatures are ours.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,9 +27,14 @@ pub(super) fn seeded() -> CryptoProvider {
     }
 }
 
-/// Where randomness comes from the operating system.
+/// Where randomness comes from the operating system. The same groups in the same order as above: a node offers the same
+/// in both worlds.
 pub(super) fn system() -> CryptoProvider {
-    rustls::crypto::aws_lc_rs::default_provider()
+    use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
+    CryptoProvider {
+        kx_groups: vec![kx_group::X25519, kx_group::SECP256R1],
+        ..default_provider()
+    }
 }
 
 #[derive(Debug)]

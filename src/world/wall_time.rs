@@ -1,5 +1,9 @@
 //! The wall-clock driver: the same loop, which sleeps in ppoll on the TUN devices until the next moment at which
-//! anything is due. The lab clock follows the machine's.
+//! anything is due.
+//!
+//! The lab clock follows the machine's and never runs ahead of it. It stands still while the lab itself computes or
+//! waits for a processor: computing time is modelled, not real. What is due happens at its own moment of the lab clock
+//! however late the machine is, and the next sleep is shorter by what was lost, so lateness does not add up.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -86,10 +90,11 @@ pub(super) fn run(
             return Ok(Ended::TimeLimit);
         }
         let next = [world.next(), limit].into_iter().flatten().min();
-        wait(world, devices, next.map(|at| at - now()))?;
-        world.clock.advance(now());
-        world.fire();
-        write_leaving(world, devices)?;
+        let before = now();
+        wait(world, devices, next.map(|at| at - before))?;
+        // Only what was slept has passed in the lab, and nothing that is due has been passed over.
+        let here = world.clock.now() + (now() - before);
+        world.clock.advance(next.map_or(here, |due| here.min(due)));
         for device in devices.iter_mut() {
             for _ in 0..BATCH {
                 let Some(length) = device.tun.read(&mut buffer)? else {
@@ -101,6 +106,12 @@ pub(super) fn run(
                     .inject(at, device.nic, buffer[..length].to_vec());
             }
         }
+        // What was read may be due before what was waited for.
+        if let Some(due) = world.next().filter(|due| *due <= now()) {
+            world.clock.advance(due);
+        }
+        world.fire();
+        write_leaving(world, devices)?;
     }
 }
 
