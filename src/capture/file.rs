@@ -3,7 +3,12 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
+use rustix::io::Errno;
 
 use super::CaptureError;
 
@@ -11,13 +16,15 @@ use super::CaptureError;
 /// an earlier process with its number was killed.
 const NAMES_MAX: u32 = 100;
 
-/// A file being written under a temporary name beside its own, `.<name>.<process>.part`. It gets its name with
-/// [`commit`](Self::commit), replacing what had it; dropped before that, it leaves nothing behind. Holds against
-/// errors and against the process's end, not against a power cut. Writes are buffered.
+/// A file that has no name while it is being written, or, on file systems that cannot do that, a temporary one beside
+/// its own, `.<name>.<process>.part`. It gets its name with [`commit`](Self::commit), replacing what had it; dropped
+/// before that, it leaves nothing behind. Without a name it leaves nothing behind either when the process is killed.
+/// Holds against errors and against the process's end, not against a power cut. Writes are buffered.
 #[derive(Debug)]
 pub struct AtomicFile {
     file: BufWriter<File>,
-    temporary: PathBuf,
+    /// `None` while it has no name.
+    temporary: Option<PathBuf>,
     path: PathBuf,
     committed: bool,
 }
@@ -28,7 +35,7 @@ impl AtomicFile {
     /// # Errors
     /// [`CaptureError::Create`] when the folder does not exist or is not writable, or `path` names no file.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, CaptureError> {
-        Self::begin(path.as_ref(), OpenOptions::new())
+        Self::begin(path.as_ref(), 0o666)
     }
 
     /// Begins the file `path`, which nobody but its owner may read or write, from its first moment on (mode 0600): for
@@ -37,10 +44,7 @@ impl AtomicFile {
     /// # Errors
     /// As [`create`](Self::create).
     pub fn create_private(path: impl AsRef<Path>) -> Result<Self, CaptureError> {
-        let mut options = OpenOptions::new();
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Self::begin(path.as_ref(), options)
+        Self::begin(path.as_ref(), 0o600)
     }
 
     /// Gives the file its name, replacing what had it.
@@ -49,12 +53,9 @@ impl AtomicFile {
     /// [`CaptureError::Commit`] when what is buffered cannot be written, or the name is a folder's. Nothing is left
     /// behind then.
     pub fn commit(mut self) -> Result<(), CaptureError> {
-        let renamed = self
-            .file
-            .flush()
-            .and_then(|()| fs::rename(&self.temporary, &self.path));
-        self.committed = renamed.is_ok();
-        renamed.map_err(|source| CaptureError::Commit {
+        let named = self.finish();
+        self.committed = named.is_ok();
+        named.map_err(|source| CaptureError::Commit {
             path: self.path.clone(),
             source,
         })
@@ -66,38 +67,88 @@ impl AtomicFile {
         &self.path
     }
 
-    fn begin(path: &Path, mut options: OpenOptions) -> Result<Self, CaptureError> {
+    fn finish(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        if self.temporary.is_none() {
+            // open(2), O_TMPFILE: how such a file gets a name without special rights.
+            let own = format!("/proc/self/fd/{}", self.file.get_ref().as_raw_fd());
+            let link = |name: &Path| linkat(CWD, &own, CWD, name, AtFlags::SYMLINK_FOLLOW);
+            match link(&self.path) {
+                Ok(()) => return Ok(()),
+                // A link replaces nothing, a new name does.
+                Err(Errno::EXIST) => {
+                    let temporary = first_free(&self.path, |name| Ok(link(name)?))?.0;
+                    self.temporary = Some(temporary);
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+        match &self.temporary {
+            Some(temporary) => fs::rename(temporary, &self.path),
+            None => Ok(()),
+        }
+    }
+
+    fn begin(path: &Path, mode: u32) -> Result<Self, CaptureError> {
         let failed = |source| CaptureError::Create {
             path: path.to_owned(),
             source,
         };
-        let name = path
-            .file_name()
-            .ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
-        options.write(true).create_new(true);
-        let mut attempt = 0;
-        loop {
-            let mut part = OsString::from(".");
-            part.push(name);
-            part.push(match attempt {
-                0 => format!(".{}.part", std::process::id()),
-                n => format!(".{}-{n}.part", std::process::id()),
-            });
-            let temporary = path.with_file_name(part);
-            match options.open(&temporary) {
-                Ok(file) => {
-                    return Ok(Self {
-                        file: BufWriter::with_capacity(1 << 16, file),
-                        temporary,
-                        path: path.to_owned(),
-                        committed: false,
-                    });
-                }
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists && attempt < NAMES_MAX => {
-                    attempt += 1;
-                }
-                Err(e) => return Err(failed(e)),
+        if path.file_name().is_none() {
+            return Err(failed(io::ErrorKind::InvalidFilename.into()));
+        }
+        let (file, temporary) = match nameless(path, mode) {
+            Some(file) => (file, None),
+            None => {
+                let mut options = OpenOptions::new();
+                options.write(true).create_new(true).mode(mode);
+                let named = first_free(path, |name| options.open(name));
+                let (temporary, file) = named.map_err(failed)?;
+                (file, Some(temporary))
             }
+        };
+        Ok(Self {
+            file: BufWriter::with_capacity(1 << 16, file),
+            temporary,
+            path: path.to_owned(),
+            committed: false,
+        })
+    }
+}
+
+/// A file without a name in the folder of `path`. `None` where that cannot be had: the file system must know it, and
+/// `/proc` must be there to name the file in the end.
+fn nameless(path: &Path, mode: u32) -> Option<File> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        Some(_) | None => Path::new("."),
+    };
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = File::from(open(folder, flags, Mode::from_raw_mode(mode)).ok()?);
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    fs::symlink_metadata(own).is_ok().then_some(file)
+}
+
+/// Tries temporary names beside `path` until `make` finds one that is not taken.
+fn first_free<T>(
+    path: &Path,
+    mut make: impl FnMut(&Path) -> io::Result<T>,
+) -> io::Result<(PathBuf, T)> {
+    let mut attempt = 0;
+    loop {
+        let mut part = OsString::from(".");
+        part.push(path.file_name().unwrap_or_default());
+        part.push(match attempt {
+            0 => format!(".{}.part", std::process::id()),
+            n => format!(".{}-{n}.part", std::process::id()),
+        });
+        let temporary = path.with_file_name(part);
+        match make(&temporary) {
+            Ok(made) => return Ok((temporary, made)),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && attempt < NAMES_MAX => {
+                attempt += 1;
+            }
+            Err(e) => return Err(e),
         }
     }
 }
@@ -118,9 +169,9 @@ impl Write for AtomicFile {
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if !self.committed {
+        if let (false, Some(temporary)) = (self.committed, &self.temporary) {
             // Nobody is left to tell: whatever went wrong has been reported, or the writer gave up.
-            drop(fs::remove_file(&self.temporary));
+            drop(fs::remove_file(temporary));
         }
     }
 }
@@ -147,8 +198,32 @@ mod tests {
         file.write_all(b"after").unwrap();
         file.flush().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"before");
+        assert_eq!(names(folder.path()), ["run.pcapng"]);
+        file.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"after");
+        assert_eq!(names(folder.path()), ["run.pcapng"]);
+    }
+
+    /// As on a file system that has no files without names.
+    fn named(path: &Path) -> AtomicFile {
+        let (temporary, file) = first_free(path, |name| File::create_new(name)).unwrap();
+        AtomicFile {
+            file: BufWriter::new(file),
+            temporary: Some(temporary),
+            path: path.to_owned(),
+            committed: false,
+        }
+    }
+
+    #[test]
+    fn where_a_file_must_have_a_name_it_has_a_temporary_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.pcapng");
+        let mut file = named(&path);
+        file.write_all(b"after").unwrap();
         let part = format!(".run.pcapng.{}.part", std::process::id());
-        assert_eq!(names(folder.path()), [part, "run.pcapng".to_owned()]);
+        assert_eq!(names(folder.path()), [part]);
+        drop(named(&path));
         file.commit().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"after");
         assert_eq!(names(folder.path()), ["run.pcapng"]);
@@ -205,7 +280,6 @@ mod tests {
         ));
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_private_file_is_private_from_its_first_moment_on() {
         use std::os::unix::fs::PermissionsExt;
@@ -213,10 +287,10 @@ mod tests {
         let path = folder.path().join("keys.log");
         fs::write(&path, "readable").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let mode = |metadata: fs::Metadata| metadata.permissions().mode() & 0o777;
         let file = AtomicFile::create_private(&path).unwrap();
-        assert_eq!(mode(&file.temporary), 0o600);
+        assert_eq!(mode(file.file.get_ref().metadata().unwrap()), 0o600);
         file.commit().unwrap();
-        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(fs::metadata(&path).unwrap()), 0o600);
     }
 }
