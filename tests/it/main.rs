@@ -18,4 +18,5 @@ mod stack;
 mod support;
 mod tidy;
 mod tools;
+mod up;
 mod wireshark;
