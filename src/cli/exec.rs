@@ -75,13 +75,14 @@ fn exec(arguments: Arguments) -> Result<u8, Failure> {
     let name = arguments.command.first().cloned().unwrap_or_default();
     let program = node.program(arguments.command, arguments.root);
     let child = program.start(&namespace).map_err(|e| {
-        let (why, code) = match e.kind() {
+        let absent = e.kind() == ErrorKind::NotFound || e.kind() == ErrorKind::PermissionDenied;
+        let (why, code) = if absent && !is_somewhere(&name) {
             // Where a folder of the path is closed to nobody, what is not there is not allowed.
-            ErrorKind::NotFound | ErrorKind::PermissionDenied if !is_somewhere(&name) => {
-                ("there is no such program".into(), NOT_FOUND)
-            }
-            ErrorKind::PermissionDenied => (e.to_string(), NOT_EXECUTABLE),
-            _ => (e.to_string(), FAILED),
+            ("there is no such program".into(), NOT_FOUND)
+        } else if e.kind() == ErrorKind::PermissionDenied {
+            (e.to_string(), NOT_EXECUTABLE)
+        } else {
+            (e.to_string(), FAILED)
         };
         (format!("failed to run `{name}`: {why}"), code)
     })?;

@@ -16,8 +16,9 @@ extern "C" fn note(signal: libc::c_int) {
     }
 }
 
-/// From now on SIGINT, SIGTERM and SIGHUP only set the flag that [`asked`] reads. One that is ignored stays so, as
-/// nohup(1) wants it.
+/// From now on SIGINT, SIGTERM and SIGHUP only set the flag that [`asked`] reads. SIGHUP stays ignored where it is, as
+/// nohup(1) wants it; SIGINT does not: shells ignore it for what scripts put in the background, and who ends such a
+/// script means the lab too.
 ///
 /// # Errors
 /// When the handlers cannot be set.
@@ -28,7 +29,7 @@ pub fn catch() -> io::Result<()> {
         let result = unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             libc::sigaction(signal, std::ptr::null(), &raw mut action);
-            if action.sa_sigaction == libc::SIG_IGN {
+            if signal == libc::SIGHUP && action.sa_sigaction == libc::SIG_IGN {
                 continue;
             }
             action.sa_flags = 0;

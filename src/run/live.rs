@@ -76,7 +76,7 @@ impl Live {
 
     /// The frame, and its comments, from the eyes that saw its connection begin.
     fn look(&mut self, crossing: &Crossing<'_>) -> (Frame, Vec<String>) {
-        if self.counts.main % self.generation_frames == 0 {
+        if self.counts.main.is_multiple_of(self.generation_frames) {
             self.generations.swap(0, 1);
             self.generations[0] = Generation::new();
         }

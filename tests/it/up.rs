@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tunlab::capture::reader::Capture;
+use tunlab::os::Process;
 
 use crate::tools::{have, have_devices, output_of, tunlab};
 
@@ -382,9 +383,7 @@ fn nothing_is_left_when_it_is_killed() {
             && names() == 0
             && !namespaces().contains(&inside)
             && !runtime(up.folder.path()).exists()
-            && children
-                .iter()
-                .all(|c| !Path::new(&format!("/proc/{c}")).exists())
+            && children.iter().all(|c| Process::started(*c).is_none())
     });
     assert!(
         killed.elapsed() < Duration::from_secs(5),
@@ -402,6 +401,42 @@ fn nothing_is_left_when_it_is_killed() {
         .map(|e| e.unwrap().file_name())
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// Killed while it comes up: at every moment it may have other things of its own about.
+#[test]
+fn nothing_is_left_when_it_is_killed_early() {
+    if !have_devices() {
+        return;
+    }
+    let prefix = format!("tunlab-e{}", std::process::id());
+    let names = || {
+        let entries = ["/run/netns", "/etc/netns"].map(|p| fs::read_dir(p).into_iter().flatten());
+        let names = entries.into_iter().flatten().map(|e| e.unwrap().path());
+        names
+            .filter(|n| n.to_str().unwrap().contains(&prefix))
+            .collect::<Vec<_>>()
+    };
+    for step in 0..12_u64 {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let mut process = tunlab()
+            .args(["up", "--netns-prefix", &format!("{prefix}-{step}"), "--out"])
+            .arg(&out)
+            .env("TUNLAB_RUNTIME_DIR", runtime(folder.path()))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(step * 8));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        until("its names are gone", || names().is_empty());
+        // The folders may be there, and nothing in them.
+        for place in [runtime(folder.path()), out.join("https-through-alb")] {
+            let inside = || fs::read_dir(&place).map_or(0, Iterator::count);
+            until("its files are gone", || inside() == 0);
+        }
+    }
 }
 
 /// A program that is killed takes what it started with it, also when it is the one in front that dies.
