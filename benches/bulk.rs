@@ -24,6 +24,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tunlab::rng::Seed;
 use tunlab::stack::TcpOptions;
 use tunlab::time::UnixSeconds;
+use tunlab::tls::Source;
 use tunlab::tls::authority::Pki;
 use tunlab::tls::client::{self, ClientSetup};
 use tunlab::tls::config::{
@@ -33,7 +34,6 @@ use tunlab::tls::config::{
 use tunlab::tls::key_log::Secrets;
 use tunlab::tls::random::Randomness;
 use tunlab::tls::server::{self, ServerSetup};
-use tunlab::tls::Source;
 use tunlab::world::{Ended, World};
 
 #[path = "../tests/it/support.rs"]
