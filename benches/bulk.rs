@@ -37,7 +37,7 @@ use tunlab::tls::server::{self, ServerSetup};
 use tunlab::world::{Ended, World};
 
 #[path = "../tests/it/support.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests")]
+#[allow(unreachable_pub, reason = "shared with the tests")]
 mod support;
 
 /// Bytes of one transfer.

@@ -1,5 +1,7 @@
 //! Small worlds for tests and benches: two hosts with a router between them.
 
+#![allow(dead_code, reason = "tests and benches share it, and each uses a part")]
+
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
