@@ -263,8 +263,9 @@ impl Stack {
     /// Lets every touched flow send what it can.
     pub fn service(&mut self) {
         while let Some(id) = self.dirty.pop_front() {
-            if let Some(flow) = &mut self.flows[id as usize] {
-                flow.dirty = false;
+            if let Some(flow) = &mut self.flows[id as usize]
+                && std::mem::take(&mut flow.dirty)
+            {
                 self.service_flow(id);
                 self.forget_if_over(id);
             }
@@ -438,6 +439,17 @@ impl Stack {
             self.dirty.push_back(id);
             self.notify();
         }
+    }
+
+    /// Lets a flow send at once, and leaves nothing of it for [`Stack::service`] to do.
+    fn serve(&mut self, id: u32) {
+        if let Some(flow) = &mut self.flows[id as usize] {
+            // Its place in the queue is then passed over.
+            flow.dirty = false;
+        }
+        self.service_flow(id);
+        // Its deadline may have changed even where no packet left.
+        self.notify();
     }
 
     fn notify(&self) {
