@@ -7,7 +7,7 @@
 //! use a [`Host`].
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -28,6 +28,8 @@ mod host;
 mod icmp;
 mod listener;
 mod stream;
+mod table;
+mod timers;
 mod udp;
 mod wheel;
 
@@ -40,8 +42,9 @@ pub use udp::UdpSocket;
 use device::Port;
 use flow::{End, Flow};
 use listener::Listener;
+use table::FlowTable;
+use timers::Timers;
 use udp::UdpPort;
-use wheel::Wheel;
 
 /// How connections of a stack behave. Buffers are fixed for a connection's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,9 +116,9 @@ pub struct Stack {
     options: TcpOptions,
     flows: Vec<Option<Box<Flow>>>,
     free: Vec<u32>,
-    table: HashMap<FlowKey, u32, FlowHash>,
+    table: FlowTable,
     dirty: VecDeque<u32>,
-    wheel: Wheel,
+    timers: Timers,
     listeners: BTreeMap<u16, Listener>,
     udp: BTreeMap<u16, UdpPort>,
     /// smoltcp answers what belongs to no flow (RST, echo reply, port unreachable) from an empty set.
@@ -124,48 +127,6 @@ pub struct Stack {
     next_port: u16,
     /// Told when there is something to service; see [`Stack::on_touched`].
     touched: Option<Box<dyn Fn()>>,
-}
-
-/// Hashes flow keys with FxHash's multiply and rotate: the keys come from our own nodes, so nobody can aim at it,
-/// and no map is ever iterated.
-#[derive(Default, Clone)]
-struct FlowHash;
-
-struct FlowHasher(u64);
-
-impl std::hash::BuildHasher for FlowHash {
-    type Hasher = FlowHasher;
-    fn build_hasher(&self) -> FlowHasher {
-        FlowHasher(0)
-    }
-}
-
-impl std::hash::Hasher for FlowHasher {
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 29)
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
-    }
-    fn write_u32(&mut self, word: u32) {
-        self.write_u64(u64::from(word));
-    }
-    fn write_u16(&mut self, word: u16) {
-        self.write_u64(u64::from(word));
-    }
-    fn write_u8(&mut self, word: u8) {
-        self.write_u64(u64::from(word));
-    }
-    fn write_isize(&mut self, word: isize) {
-        self.write_u64(word.cast_unsigned() as u64);
-    }
 }
 
 /// First port used for outgoing connections; at the end of the range they go on at [`SECOND_PORT`].
@@ -206,9 +167,9 @@ impl Stack {
             options: config.tcp,
             flows: Vec::new(),
             free: Vec::new(),
-            table: HashMap::default(),
+            table: FlowTable::default(),
             dirty: VecDeque::new(),
-            wheel: Wheel::default(),
+            timers: Timers::default(),
             listeners: BTreeMap::new(),
             udp: BTreeMap::new(),
             nobody: SocketSet::new(Vec::new()),
@@ -239,7 +200,7 @@ impl Stack {
                     remote: SocketAddr::new(packet.source, segment.source_port),
                 };
                 // Only what is used below is copied out of the view, which borrows the bytes.
-                let known = self.table.get(&key).copied();
+                let known = self.table.get(&key);
                 let id = match known {
                     Some(id) => id,
                     None => match self.admit(key, &segment, nic)? {
@@ -289,36 +250,22 @@ impl Stack {
     /// Lets timers run out that are due.
     pub fn handle_timeouts(&mut self) {
         let now = self.clock.now();
-        while let Some((at, id)) = self.wheel.pop_due(now) {
-            let Some(flow) = &mut self.flows[id as usize] else {
-                continue;
-            };
-            if flow.armed != Some(at) {
-                continue;
-            }
-            flow.armed = None;
-            match flow.deadline {
-                Some(deadline) if deadline <= now => self.mark(id),
-                // Its time was put off since: the entry moves on.
-                Some(deadline) => {
-                    flow.armed = Some(deadline);
-                    self.wheel.push(deadline, id);
-                }
-                None => {}
-            }
+        while let Some(id) = self.timers.pop_due(now) {
+            self.mark(id);
         }
     }
 
     /// When [`Stack::handle_timeouts`] wants to be called next.
     pub fn next_deadline(&mut self) -> Option<Instant> {
-        self.wheel.next()
+        self.timers.next()
     }
 
     /// Lets every touched flow send what it can.
     pub fn service(&mut self) {
         while let Some(id) = self.dirty.pop_front() {
-            if let Some(flow) = &mut self.flows[id as usize] {
-                flow.dirty = false;
+            if let Some(flow) = &mut self.flows[id as usize]
+                && std::mem::take(&mut flow.dirty)
+            {
                 self.service_flow(id);
                 self.forget_if_over(id);
             }
@@ -459,13 +406,8 @@ impl Stack {
             .map(|at| from_micros(at).max(instant));
         // A SYN or FIN that has just left is waited for from now on.
         let give_up = give_up.or_else(|| flow.give_up_at(instant));
-        flow.deadline = [poll_at, give_up].into_iter().flatten().min();
-        if let Some(deadline) = flow.deadline
-            && flow.armed.is_none_or(|armed| deadline < armed)
-        {
-            flow.armed = Some(deadline);
-            self.wheel.push(deadline, id);
-        }
+        let deadline = [poll_at, give_up].into_iter().flatten().min();
+        self.timers.set(id, deadline);
         let index = flow.nic;
         self.collect(index, Some(id));
     }
@@ -499,6 +441,17 @@ impl Stack {
         }
     }
 
+    /// Lets a flow send at once, and leaves nothing of it for [`Stack::service`] to do.
+    fn serve(&mut self, id: u32) {
+        if let Some(flow) = &mut self.flows[id as usize] {
+            // Its place in the queue is then passed over.
+            flow.dirty = false;
+        }
+        self.service_flow(id);
+        // Its deadline may have changed even where no packet left.
+        self.notify();
+    }
+
     fn notify(&self) {
         if let Some(touched) = &self.touched {
             touched();
@@ -513,7 +466,7 @@ impl Stack {
         flow.end = Some(end);
         // Aborting wakes the stream; the RST it would send is not let out, as the peer is out of reach.
         flow.socket().abort();
-        flow.deadline = None;
+        self.timers.set(id, None);
         let index = flow.nic;
         let now = micros(self.clock.now());
         let nic = &mut self.nics[index];
@@ -531,7 +484,7 @@ impl Stack {
     /// ICMP says that the destination of `key` cannot be reached: a connection attempt fails at once (RFC 1122
     /// §4.2.3.9), an established connection goes on trying.
     fn unreachable(&mut self, key: FlowKey) {
-        if let Some(&id) = self.table.get(&key)
+        if let Some(id) = self.table.get(&key)
             && let Some(flow) = &self.flows[id as usize]
             && flow.state() == State::SynSent
         {
@@ -546,6 +499,7 @@ impl Stack {
         if flow.orphan && matches!(flow.state(), State::Closed | State::Listen) {
             self.table.remove(&flow.key);
             self.flows[id as usize] = None;
+            self.timers.set(id, None);
             self.free.push(id);
         }
     }
@@ -573,7 +527,7 @@ impl Stack {
                 local: SocketAddr::new(local, port),
                 remote,
             };
-            if !self.table.contains_key(&key) && !self.udp.contains_key(&port) {
+            if self.table.get(&key).is_none() && !self.udp.contains_key(&port) {
                 return Some(port);
             }
         }

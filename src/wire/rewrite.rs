@@ -7,14 +7,10 @@ use super::packet::protocol;
 
 /// Adds to a ones'-complement checksum the change from `old` to `new` (RFC 1624 §3, equation 3).
 fn update(checksum: u16, old: &[u8], new: &[u8]) -> u16 {
-    let words = |b: &[u8]| -> Vec<u16> {
-        b.chunks(2)
-            .map(|c| u16::from_be_bytes([c[0], c.get(1).copied().unwrap_or(0)]))
-            .collect()
-    };
+    let word = |c: &[u8]| u16::from_be_bytes([c[0], c.get(1).copied().unwrap_or(0)]);
     let mut sum = u32::from(!checksum);
-    for (o, n) in words(old).into_iter().zip(words(new)) {
-        sum += u32::from(!o) + u32::from(n);
+    for (o, n) in old.chunks(2).zip(new.chunks(2)) {
+        sum += u32::from(!word(o)) + u32::from(word(n));
     }
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);

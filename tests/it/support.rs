@@ -1,5 +1,7 @@
 //! Small worlds for tests and benches: two hosts with a router between them.
 
+#![allow(dead_code, reason = "tests and benches share it, and each uses a part")]
+
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -258,6 +260,20 @@ pub(crate) fn star(users: u8, delay: Duration) -> Topology {
             }],
         });
     }
+    topology
+}
+
+/// Address of the host in the middle of [`chain`], on the left one's side.
+pub(crate) const MIDDLE: [u8; 4] = [203, 192, 1, 80];
+
+/// `left` (node 0) – `middle` (node 1) – `right` (node 2), all of them hosts, so that the middle one relays bytes, not
+/// packets. The links take no time.
+pub(crate) fn chain(mtu: usize) -> Topology {
+    let mut topology = line(mtu, vec![], vec![]);
+    let middle = &mut topology.nodes[1];
+    middle.name = name("middle");
+    middle.kind = NodeKind::Host;
+    topology.nics[1].address = MIDDLE.into();
     topology
 }
 
