@@ -24,7 +24,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tunlab::rng::Seed;
 use tunlab::stack::TcpOptions;
 use tunlab::time::UnixSeconds;
-use tunlab::tls::Source;
 use tunlab::tls::authority::Pki;
 use tunlab::tls::client::{self, ClientSetup};
 use tunlab::tls::config::{
@@ -97,8 +96,8 @@ impl Tls {
             takes: ServerTakes::default(),
         };
         Self {
-            client: ClientSetup::new(&client, pki, Source::Seed, clock, &secrets).unwrap(),
-            server: ServerSetup::new(&server, pki, Source::Seed, clock, &secrets).unwrap(),
+            client: ClientSetup::new(&client, pki, clock, &secrets).unwrap(),
+            server: ServerSetup::new(&server, pki, clock, &secrets).unwrap(),
         }
     }
 }
