@@ -133,6 +133,9 @@ pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
     }
     let mut held = 0;
     for plan in &plans {
+        if arguments.tun || arguments.both {
+            announce(plan);
+        }
         let done = if arguments.both {
             both::run(arguments, plan, colour, &mut suites)
         } else {
@@ -202,6 +205,14 @@ impl From<RunError> for Problem {
             return Self::Output(inner.kind().into());
         }
         Self::Run(e)
+    }
+}
+
+/// Says which programs of this machine a lab is about to run: its file may come from a stranger.
+fn announce(plan: &Plan) {
+    for (node, command, root) in plan.commands() {
+        let user = if root { "root" } else { "nobody" };
+        say(&format!("{node} runs as {user}: {}", command.join(" ")));
     }
 }
 

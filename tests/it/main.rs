@@ -14,7 +14,6 @@ mod openssl;
 mod real;
 mod seeds;
 mod stack;
-#[allow(dead_code, reason = "benches use the rest")]
 mod support;
 mod tidy;
 mod tools;
