@@ -84,6 +84,7 @@ pub struct Run<'a> {
     pcap: bool,
     place: Place,
     tolerance: Duration,
+    packets: bool,
 }
 
 /// How far times may lie from those expected on TUN devices, unless somebody says otherwise. What the machine does
@@ -102,6 +103,7 @@ impl<'a> Run<'a> {
             pcap: false,
             place: Place::Virtual,
             tolerance: TOLERANCE,
+            packets: true,
         }
     }
 
@@ -142,6 +144,14 @@ impl<'a> Run<'a> {
         self
     }
 
+    /// Keeps events only (the first hundred thousand): no packet is dissected or captured. For long runs, of which
+    /// nobody wants to see every packet; expectations on packets cannot be judged then.
+    #[must_use]
+    pub const fn without_packets(mut self) -> Self {
+        self.packets = false;
+        self
+    }
+
     /// Makes the run.
     ///
     /// # Errors
@@ -161,7 +171,11 @@ impl<'a> Run<'a> {
         };
         let trace = Trace::default();
         let files = Files::open(&plan, self.folder, self.stream, self.pcap)?;
-        let recording = Rc::new(RefCell::new(Recording::new(plan.clone(), files)));
+        let recording = Rc::new(RefCell::new(Recording::new(
+            plan.clone(),
+            files,
+            self.packets,
+        )));
         trace.attach(recording.clone());
         let mut world = World::new(WorldConfig {
             topology: plan.topology.clone(),
