@@ -54,12 +54,15 @@ fn main() {
         .configure_from_args();
     let mut group = criterion.benchmark_group("lab");
     let folder = tempfile::tempdir().unwrap();
+    let mut runs = 0;
     let plan = lab::load(LAB).unwrap();
     let summary = [
         measure(&mut group, "process", || {
+            // A folder of its own for each: some file systems write a file out before another is renamed over it.
+            runs += 1;
             let status = Command::new(env!("CARGO_BIN_EXE_tunlab"))
                 .args(["run", LAB, "--out"])
-                .arg(folder.path())
+                .arg(folder.path().join(runs.to_string()))
                 .stdout(Stdio::null())
                 .status();
             assert!(status.unwrap().success());

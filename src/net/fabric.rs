@@ -1,11 +1,11 @@
-//! Moves the packets: takes what nodes send, asks the links' impairments, holds what is on its way in one heap
-//! ordered by (time, sequence), forwards at routers and docker hosts, calls the taps and writes the events.
+//! Moves the packets: takes what nodes send, asks the links' impairments, holds what is on its way in order of (time,
+//! departure), forwards at routers and docker hosts, calls the taps and writes the events.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::docker;
+use super::flight::Flights;
 use super::forward::{self, Next};
 use super::icmp::{self, Complaint};
 use super::topology::{NodeKind, Topology};
@@ -47,10 +47,7 @@ pub struct Fabric {
     topology: Topology,
     /// The lane that leaves each NIC.
     lanes: Vec<Lane>,
-    in_flight: Vec<Option<InFlight>>,
-    free: Vec<usize>,
-    heap: BinaryHeap<Reverse<(Instant, u64, usize)>>,
-    sequence: u64,
+    flights: Flights<InFlight>,
     next_packet: u64,
     trace: Trace,
     totals: Totals,
@@ -106,10 +103,7 @@ impl Fabric {
         Self {
             topology,
             lanes,
-            in_flight: Vec::new(),
-            free: Vec::new(),
-            heap: BinaryHeap::new(),
-            sequence: 0,
+            flights: Flights::new(),
             next_packet: 0,
             trace,
             totals: Totals::default(),
@@ -179,24 +173,21 @@ impl Fabric {
     /// When the next packet reaches the end of its link.
     #[must_use]
     pub fn next_delivery(&self) -> Option<Instant> {
-        self.heap.peek().map(|e| e.0.0)
+        self.flights.next()
     }
 
     /// Whether no packet is on its way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.heap.is_empty()
+        self.flights.is_empty()
     }
 
     /// The next packet, due by `now`, that reaches a node it is addressed to: NIC and bytes. Forwarding happens on
     /// the way. `None` when nothing more is due.
     pub fn poll_arrival(&mut self, now: Instant) -> Option<(usize, PacketId, Vec<u8>)> {
-        while self.arrived.is_empty() && self.next_delivery()? <= now {
-            let Reverse((_, _, slot)) = self.heap.pop()?;
-            self.free.push(slot);
-            if let Some(packet) = self.in_flight[slot].take() {
-                self.receive(now, packet);
-            }
+        while self.arrived.is_empty() {
+            let packet = self.flights.arrive(now)?;
+            self.receive(now, packet);
         }
         self.arrived.pop_front()
     }
@@ -330,7 +321,7 @@ impl Fabric {
         match verdict {
             Verdict::Pass(at) => {
                 self.tap(now, nic, Direction::Out, id, &bytes, None);
-                self.hold(at, InFlight { to, id, bytes });
+                self.flights.depart(at, InFlight { to, id, bytes });
             }
             Verdict::Drop(cause) => {
                 self.totals.dropped += 1;
@@ -340,21 +331,6 @@ impl Fabric {
                 self.report_drop(now, node, id, cause, link, &bytes);
             }
         }
-    }
-
-    fn hold(&mut self, at: Instant, packet: InFlight) {
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.in_flight[slot] = Some(packet);
-                slot
-            }
-            None => {
-                self.in_flight.push(Some(packet));
-                self.in_flight.len() - 1
-            }
-        };
-        self.sequence += 1;
-        self.heap.push(Reverse((at, self.sequence, slot)));
     }
 
     fn tap(
