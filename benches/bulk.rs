@@ -133,6 +133,7 @@ fn transfer(mtu: usize, checksums: bool, pki: Option<&Pki>) -> Duration {
         topology: support::chain(mtu),
         epoch: UnixSeconds::from_ymd(2025, 11, 5),
         seed: SEED,
+        entropy: SEED.into(),
         tcp,
         checksums,
         trace: Trace::default(),
