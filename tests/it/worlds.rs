@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::tools::{run_lab, tunlab};
 
 /// Whether TUN devices may be made. When not, the test that asks must return.
@@ -53,6 +55,36 @@ fn every_lab_holds_on_tun_devices() {
         let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(json["world"], "tun");
         assert_eq!(json["tolerance_ns"], 25_000_000);
+    }
+}
+
+/// The process is kept from running most of the time, as on a machine that is far too busy.
+#[test]
+fn lateness_does_not_add_up() {
+    if !have_tun() {
+        return;
+    }
+    for lab in labs() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = tunlab()
+            .args(["run", lab, "--tun", "--tolerance", "5 ms", "--out"])
+            .arg(folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let id = Pid::from_raw(child.id().cast_signed()).unwrap();
+        let mut stops = 0;
+        while child.try_wait().unwrap().is_none() && stops < 1_000 {
+            kill_process(id, Signal::STOP).unwrap();
+            sleep(Duration::from_millis(15));
+            kill_process(id, Signal::CONT).unwrap();
+            sleep(Duration::from_millis(5));
+            stops += 1;
+        }
+        let output = child.wait_with_output().unwrap();
+        let out = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{lab}: {out}");
+        assert!(stops >= 8, "{lab}: {stops}");
     }
 }
 
