@@ -60,9 +60,9 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "write")]
     both: bool,
 
-    /// How far times on TUN devices may lie from those expected. In virtual time they are exact.
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "25 ms", requires = "devices")]
-    tolerance: Duration,
+    /// How far times on TUN devices may lie from those expected: 25 ms unless said. In virtual time they are exact.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "devices")]
+    tolerance: Option<Duration>,
 
     /// Show pure acknowledgments in the ladder.
     #[arg(long)]
@@ -80,7 +80,7 @@ impl Default for Arguments {
             pcap: false,
             tun: false,
             both: false,
-            tolerance: TOLERANCE,
+            tolerance: None,
             all: false,
         }
     }
@@ -166,6 +166,10 @@ impl Arguments {
         self.write.as_deref() == Some(Path::new("-"))
     }
 
+    fn tolerance(&self) -> Duration {
+        self.tolerance.unwrap_or(TOLERANCE)
+    }
+
     fn report(&self) -> Report {
         if self.captures_to_stdout() {
             Report::Stderr
@@ -231,7 +235,7 @@ fn one(
     let folder = arguments.out.join(&plan.name);
     let mut run = Run::new(plan, arguments.seed);
     if arguments.tun {
-        run = run.on_devices().within(arguments.tolerance);
+        run = run.on_devices().within(arguments.tolerance());
     }
     if arguments.captures_to_stdout() {
         run = run.to_stream(Box::new(io::stdout()));

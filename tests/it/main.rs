@@ -18,3 +18,4 @@ mod support;
 mod tidy;
 mod tools;
 mod wireshark;
+mod worlds;
