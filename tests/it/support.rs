@@ -8,7 +8,7 @@ use std::time::Duration;
 use tunlab::event::{Crossing, Event, Sink, Trace};
 use tunlab::impair::Impairment;
 use tunlab::name::Name;
-use tunlab::net::topology::{Cidr, Link, Nic, Node, NodeKind, Route, Subnet, Topology};
+use tunlab::net::topology::{Cidr, Forwarding, Link, Nic, Node, NodeKind, Route, Subnet, Topology};
 use tunlab::rng::Seed;
 use tunlab::stack::TcpOptions;
 use tunlab::time::{Instant, UnixSeconds};
@@ -48,6 +48,7 @@ pub(crate) fn line(mtu: usize, there: Vec<Impairment>, back: Vec<Impairment>) ->
     };
     let node = |n: &str, kind, nics: &[usize], routes: Vec<Route>| Node {
         name: name(n),
+        forwarding: Forwarding::default(),
         kind,
         nics: nics.to_vec(),
         routes,
@@ -190,6 +191,7 @@ pub(crate) fn star(users: u8, delay: Duration) -> Topology {
             Node {
                 name: name("server"),
                 kind: NodeKind::Host,
+                forwarding: Forwarding::default(),
                 nics: vec![0],
                 routes: vec![Route {
                     to: Cidr::everything(IpAddr::from([0, 0, 0, 0])),
@@ -199,6 +201,7 @@ pub(crate) fn star(users: u8, delay: Duration) -> Topology {
             Node {
                 name: name("router"),
                 kind: NodeKind::Router,
+                forwarding: Forwarding::default(),
                 nics: vec![1],
                 routes: vec![Route {
                     to: Cidr::host(RIGHT.into()),
@@ -251,6 +254,7 @@ pub(crate) fn star(users: u8, delay: Duration) -> Topology {
         topology.nodes.push(Node {
             name: name(&format!("user-{user}")),
             kind: NodeKind::Host,
+            forwarding: Forwarding::default(),
             nics: vec![nic],
             routes: vec![Route {
                 to: Cidr::everything(IpAddr::from([0, 0, 0, 0])),
