@@ -139,6 +139,10 @@ impl Fabric {
 
     /// The kernel sent a packet out of `nic`. One that it only forwarded keeps its identity.
     pub fn inject(&mut self, now: Instant, nic: usize, mut bytes: Vec<u8>) {
+        // The kernel neither keeps its errors to itself nor clamps.
+        if self.is_unwanted_error(nic, &bytes) {
+            return;
+        }
         let known = self
             .devices
             .as_mut()
@@ -148,11 +152,7 @@ impl Fabric {
             self.totals.sent += 1;
             PacketId(self.next_packet)
         });
-        // The kernel neither clamps nor keeps its errors to itself.
         self.clamp_mss(nic, &mut bytes);
-        if self.is_unwanted_error(nic, &bytes) {
-            return;
-        }
         self.transmit(now, nic, id, bytes);
     }
 

@@ -10,6 +10,7 @@
 mod cli;
 mod determinism;
 mod goldens;
+mod kernel;
 mod seeds;
 mod stack;
 #[allow(dead_code, reason = "benches use the rest")]
