@@ -27,6 +27,11 @@ pub(super) struct Flow {
     pub(super) options: TcpOptions,
     /// Largest segment of data we send, in bytes.
     mss: usize,
+    /// Largest packet that the way to the peer carries, where that is known to be less than our NIC's MTU.
+    pub(super) path_mtu: Option<usize>,
+    /// What was sent up to this sequence number was too big, and leaves again in smaller segments: no congestion.
+    resized_to: Option<u32>,
+    send_again: bool,
     congestion: Option<Congestion>,
     /// `send_queue()` when we last looked.
     queued: usize,
@@ -96,6 +101,9 @@ impl Flow {
             acknowledge_now: false,
             options,
             mss,
+            path_mtu: None,
+            resized_to: None,
+            send_again: false,
             congestion: None,
             queued: 0,
             sent_to: None,
@@ -197,6 +205,11 @@ impl Flow {
             .is_none_or(|to| to.wrapping_sub(end).cast_signed() < 0);
         if new {
             self.sent_to = Some(end);
+        } else if self
+            .resized_to
+            .is_some_and(|to| end.wrapping_sub(to).cast_signed() <= 0)
+        {
+            // Not lost to congestion.
         } else if let Some(congestion) = &mut self.congestion {
             let timeout = self.duplicate_acks < 3;
             // Any segment sent again in a go-back-N round is the same loss.
@@ -205,6 +218,40 @@ impl Flow {
                 timeout && self.last_ack == Some(segment.sequence),
             );
         }
+    }
+
+    /// Whether a segment with this sequence number is in flight (RFC 5927 §4.1: what ICMP quotes must be).
+    pub(super) fn is_in_flight(&self, sequence: u32) -> bool {
+        let (Some(from), Some(to)) = (self.last_ack, self.sent_to) else {
+            return false;
+        };
+        sequence.wrapping_sub(from) < to.wrapping_sub(from)
+    }
+
+    /// The way to the peer carries `mtu` bytes at most. `false`, and nothing changed, when we knew.
+    pub(super) fn narrow(&mut self, mtu: usize) -> bool {
+        // As in `Stack::mss_at`.
+        let mss = mtu.saturating_sub(40);
+        if mss >= self.mss {
+            return false;
+        }
+        self.mss = mss;
+        self.path_mtu = Some(mtu);
+        if let Some(congestion) = &mut self.congestion {
+            congestion.set_mss(mss);
+        }
+        true
+    }
+
+    /// What is in flight is to leave again at once.
+    pub(super) const fn resize(&mut self) {
+        self.resized_to = self.sent_to;
+        self.send_again = true;
+    }
+
+    /// Whether it is to leave again now; asked once.
+    pub(super) fn takes_again(&mut self) -> bool {
+        std::mem::take(&mut self.send_again)
     }
 
     /// How many of `wanted` bytes may be given to the socket now.
