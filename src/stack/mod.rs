@@ -578,7 +578,8 @@ impl Stack {
             nic.narrow.insert(mtu, narrow);
         }
         let until = now + PATH_MTU_LASTS;
-        self.path_mtus.insert(message.flow.remote.ip(), (mtu, until));
+        self.path_mtus
+            .insert(message.flow.remote.ip(), (mtu, until));
         self.mark(id);
     }
 

@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{
-    IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream as KernelStream, UdpSocket as KernelUdp,
+    Shutdown, SocketAddr, TcpListener, TcpStream as KernelStream, UdpSocket as KernelUdp,
 };
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tunlab::event::{DropCause, What};
 use tunlab::impair::Impairment;
 use tunlab::net::Totals;
-use tunlab::net::topology::{Cidr, Forwarding, Link, Nic, Node, NodeKind, Route, Subnet, Topology};
+use tunlab::net::topology::{Forwarding, NodeKind, Topology};
 use tunlab::os::{Namespace, Tun, TunConfig};
 use tunlab::stack::{Host, TcpOptions, TcpStream};
 use tunlab::time::Clock;
 use tunlab::world::{Device, Ended};
 
-use crate::support::{LEFT, RIGHT, at, delay, line, name, silent_world, world};
+use crate::support::{LEFT, RIGHT, at, delay, line, narrow, silent_world, world};
 use crate::tools::have_tun;
 
 /// No test lasts longer.
@@ -363,11 +363,10 @@ const HUNDRED_MB: usize = 100_000_000;
 #[test]
 fn a_hundred_megabytes_both_ways() {
     for mtu in [1500, 9000] {
-        let start = Instant::now();
         let Some(totals) = both_ways(Meeting::new(mtu), HUNDRED_MB) else {
             return;
         };
-        eprintln!("mtu {mtu}: {:?} {totals:?}", start.elapsed());
+        assert_eq!(totals.dropped, 0, "mtu {mtu}");
     }
 }
 
@@ -687,55 +686,6 @@ fn many_connections_of_the_kernels() {
     assert_eq!(met.totals.dropped, 0);
 }
 
-/// `left` – router – `far` – right, where the link between the routers carries packets of 1400 bytes only, and the
-/// others of 1500.
-fn narrow(forwarding: Forwarding) -> Topology {
-    let mut topology = line(1500, vec![], vec![]);
-    topology.subnets.push(Subnet {
-        name: name("between"),
-        cidr: Cidr {
-            address: [10, 9, 0, 0].into(),
-            prefix: 24,
-        },
-    });
-    topology.nics[2].subnet = 2;
-    topology.nics[2].address = [10, 9, 0, 1].into();
-    for (n, subnet, address) in [("far-left", 2, [10, 9, 0, 2]), ("far-right", 1, [198, 51, 100, 1])] {
-        topology.nics.push(Nic {
-            name: name(n),
-            node: 3,
-            subnet,
-            address: address.into(),
-        });
-    }
-    let host = |address: [u8; 4], nic| Route {
-        to: Cidr::host(address.into()),
-        nic,
-    };
-    topology.nodes.push(Node {
-        name: name("far"),
-        kind: NodeKind::Router,
-        nics: vec![4, 5],
-        routes: vec![
-            host(RIGHT, 5),
-            Route {
-                to: Cidr::everything(IpAddr::from([0, 0, 0, 0])),
-                nic: 4,
-            },
-        ],
-        forwarding,
-    });
-    topology.nodes[1].forwarding = forwarding;
-    topology.links[1].ends = [RIGHT_NIC, 5];
-    topology.links.push(Link {
-        name: name("between"),
-        ends: [2, 4],
-        mtu: 1400,
-        impairments: [vec![], vec![]],
-    });
-    topology
-}
-
 /// The routers clamp: nobody ever sends a packet that is too big.
 #[test]
 fn a_narrow_link_behind_clamping_routers() {
@@ -794,7 +744,11 @@ fn a_black_hole() {
     ) else {
         return;
     };
-    assert_eq!(met.ours, (*b"hello", false), "the greeting and nothing else");
+    assert_eq!(
+        met.ours,
+        (*b"hello", false),
+        "the greeting and nothing else"
+    );
     assert_eq!(met.kernel, ErrorKind::ConnectionReset);
     assert!(met.drops.iter().all(|cause| *cause == DropCause::TooBig));
     assert!(met.drops.len() > 10, "both sides: {}", met.drops.len());
@@ -853,4 +807,131 @@ fn datagrams() {
     assert_eq!(met.kernel, ErrorKind::ConnectionRefused);
     let errors = met.packets.iter().filter(|p| p.ends_with("ICMP 3/3"));
     assert_eq!(errors.count(), 2, "{:?}", met.packets);
+}
+
+/// The kernel's two routers of [`narrow`], each in a namespace of its own.
+fn kernel_routers(topology: &Topology) -> Vec<Device> {
+    let mut devices = Vec::new();
+    for node in topology.nodes.iter().filter(|n| n.kind == NodeKind::Router) {
+        let namespace = Namespace::new().unwrap();
+        for nic in &node.nics {
+            let routes = node.routes.iter().filter(|r| r.nic == *nic);
+            let link = topology.links.iter().find(|l| l.ends.contains(nic));
+            let config = TunConfig {
+                name: format!("tun{nic}"),
+                address: topology.nics[*nic].address,
+                mtu: link.unwrap().mtu,
+                routes: routes.map(|r| (r.to.address, r.to.prefix)).collect(),
+            };
+            let tun = Tun::create(&namespace, &config).unwrap();
+            devices.push(Device { nic: *nic, tun });
+        }
+    }
+    devices
+}
+
+/// The kernel forwards over a narrow link. It does not clamp, we do at its devices; its ICMP errors are as good as
+/// ours, and are kept back where the topology says so.
+#[test]
+fn kernel_routers_and_a_narrow_link() {
+    // Clamp, errors, whether everything arrives, whether anything is too big.
+    for (mss_clamp, icmp_errors, arrives, too_big) in [
+        (true, true, true, false),
+        (false, true, true, true),
+        (false, false, false, true),
+    ] {
+        if !have_tun() {
+            return;
+        }
+        let topology = narrow(Forwarding {
+            mss_clamp,
+            icmp_errors,
+        });
+        let mut devices = kernel_routers(&topology);
+        let (mut world, log) = world(topology, 1, TcpOptions::default());
+        let (left, right, clock) = (world.host(0), world.host(2), world.clock().clone());
+        world.executor().spawn(async move {
+            let listener = right.listen(80, 8).unwrap();
+            let mut stream = listener.accept().await;
+            let mut all = Vec::new();
+            if stream.read_to_end(&mut all).await.is_ok() {
+                stream.write_all(&all).await.unwrap();
+            }
+        });
+        let got = Rc::new(RefCell::new(0));
+        let count = got.clone();
+        world.executor().spawn_foreground(async move {
+            let mut stream = left.connect(at(80)).unwrap().await.unwrap();
+            let mut back = Vec::new();
+            let transfer = async {
+                stream.write_all(&[7; 50_000]).await.unwrap();
+                stream.shutdown().await.unwrap();
+                stream.read_to_end(&mut back).await.unwrap();
+            };
+            let arrived = first_of(transfer, clock.sleep(Duration::from_millis(1500))).await;
+            *count.borrow_mut() = back.len();
+            if arrived.is_none() {
+                stream.abort();
+            }
+        });
+        let case = (mss_clamp, icmp_errors);
+        let ended = world.run_on_devices(&mut devices, LIMIT, false).unwrap();
+        assert_eq!(ended, Ended::Quiet, "{case:?}");
+        assert_eq!(*got.borrow(), if arrives { 50_000 } else { 0 }, "{case:?}");
+        let complaints = log
+            .borrow()
+            .packets
+            .iter()
+            .filter(|p| p.text() == "ICMP 3/4")
+            .count();
+        assert_eq!(complaints > 0, too_big && icmp_errors, "{case:?}");
+        let whole = |p: &&crate::support::Seen| p.tap == 0 && p.bytes.len() == 1_500;
+        let large = log.borrow().packets.iter().filter(whole).count();
+        assert_eq!(large > 0, too_big, "{case:?}");
+    }
+}
+
+/// Figures for the README, in a release build: `cargo test --release --test it -- --ignored --nocapture throughput`.
+#[test]
+#[ignore = "prints figures, asserts nothing about them"]
+fn throughput() {
+    const TOTAL: usize = 1_000_000_000;
+    let bytes = pattern();
+    for mtu in [1500, 9000] {
+        for ours in [true, false] {
+            let (we, they) = (bytes.clone(), bytes.clone());
+            let met = Meeting::new(mtu).run(
+                async move |left, clock| {
+                    let mut stream = we_connect(&left, &clock, 80).await;
+                    if ours {
+                        we_send(&mut stream, &we, TOTAL).await;
+                        stream.read(&mut [0; 1]).await.unwrap();
+                    } else {
+                        let mut buffer = vec![0; 65_536];
+                        while stream.read(&mut buffer).await.unwrap() > 0 {}
+                    }
+                },
+                move || {
+                    let mut stream = kernel_accepts(80)?;
+                    let start = Instant::now();
+                    if ours {
+                        let mut buffer = vec![0; 65_536];
+                        while stream.read(&mut buffer)? > 0 {}
+                    } else {
+                        kernel_sends(&stream, &they, TOTAL)?;
+                        stream.read(&mut [0; 1])?;
+                    }
+                    Ok(start.elapsed())
+                },
+            );
+            let Some(met) = met else { return };
+            let gigabits = TOTAL as f64 * 8e-9 / met.kernel.as_secs_f64();
+            let way = if ours {
+                "ours to kernel"
+            } else {
+                "kernel to ours"
+            };
+            eprintln!("mtu {mtu}, {way}: {gigabits:.2} Gbit/s");
+        }
+    }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tunlab::event::{DropCause, What};
 use tunlab::impair::{Impairment, Matching};
+use tunlab::net::topology::Forwarding;
 use tunlab::stack::TcpOptions;
 use tunlab::world::Ended;
 
-use crate::support::{RIGHT, at, delay, line, world};
+use crate::support::{RIGHT, at, delay, line, narrow, world};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -338,4 +339,65 @@ fn the_router_counts_hops() {
     let log = log.borrow();
     let ttl = |tap| log.packets.iter().find(|p| p.tap == tap).unwrap().bytes[8];
     assert_eq!((ttl(0), ttl(3)), (64, 63));
+}
+
+/// Two routers with a link of 1400 bytes between them. When they clamp, the handshake settles the size; when they only
+/// complain, the first flight is sent twice, and the next connection knows; when they do neither, nothing large passes.
+#[test]
+fn a_narrow_link() {
+    let run = |mss_clamp, icmp_errors| {
+        let mut topology = narrow(Forwarding {
+            mss_clamp,
+            icmp_errors,
+        });
+        topology.links[0].impairments = [delay(10), delay(10)];
+        let (mut world, log) = world(topology, 1, TcpOptions::default());
+        let (left, right) = (world.host(0), world.host(2));
+        world.executor().spawn(async move {
+            let listener = right.listen(80, 8).unwrap();
+            loop {
+                let mut stream = listener.accept().await;
+                let mut all = Vec::new();
+                stream.read_to_end(&mut all).await.unwrap();
+                assert_eq!(all, [7; 2_000]);
+            }
+        });
+        world.executor().spawn_foreground(async move {
+            for _ in 0..2 {
+                let mut stream = left.connect(at(80)).unwrap().await.unwrap();
+                stream.write_all(&[7; 2_000]).await.unwrap();
+                stream.shutdown().await.unwrap();
+                stream.read_to_end(&mut Vec::new()).await.unwrap();
+            }
+        });
+        let ended = world.run(Duration::from_secs(2));
+        let seen = log.borrow().at_tap(0);
+        (ended, seen)
+    };
+    let (ended, seen) = run(true, true);
+    assert_eq!(ended, Ended::Quiet);
+    assert_eq!(seen[3..5], ["20 ACK 1360", "20 ACK 640"], "{seen:#?}");
+    let (ended, seen) = run(false, true);
+    assert_eq!(ended, Ended::Quiet);
+    assert_eq!(
+        seen[3..10],
+        [
+            "20 ACK 1460",
+            "20 ACK 540",
+            "20 FIN ACK",
+            "40 ICMP 3/4",
+            "40 ACK",
+            "40 ACK 1360",
+            "40 FIN ACK 640",
+        ],
+        "{seen:#?}"
+    );
+    assert!(
+        seen.iter().skip(10).all(|s| !s.contains("1460")),
+        "{seen:#?}"
+    );
+    let (ended, seen) = run(false, false);
+    assert_eq!(ended, Ended::TimeLimit);
+    let large: Vec<_> = seen.iter().filter(|s| s.contains("1460")).collect();
+    assert_eq!(large, ["20 ACK 1460", "1020 ACK 1460"], "{seen:#?}");
 }

@@ -87,6 +87,58 @@ pub(crate) fn line(mtu: usize, there: Vec<Impairment>, back: Vec<Impairment>) ->
     }
 }
 
+/// `left` – router – `far` – right, where the link between the routers carries packets of 1400 bytes only, and the
+/// others of 1500.
+pub(crate) fn narrow(forwarding: Forwarding) -> Topology {
+    let mut topology = line(1500, vec![], vec![]);
+    topology.subnets.push(Subnet {
+        name: name("between"),
+        cidr: Cidr {
+            address: [10, 9, 0, 0].into(),
+            prefix: 24,
+        },
+    });
+    topology.nics[2].subnet = 2;
+    topology.nics[2].address = [10, 9, 0, 1].into();
+    for (n, subnet, address) in [
+        ("far-left", 2, [10, 9, 0, 2]),
+        ("far-right", 1, [198, 51, 100, 1]),
+    ] {
+        topology.nics.push(Nic {
+            name: name(n),
+            node: 3,
+            subnet,
+            address: address.into(),
+        });
+    }
+    let host = |address: [u8; 4], nic| Route {
+        to: Cidr::host(address.into()),
+        nic,
+    };
+    topology.nodes.push(Node {
+        name: name("far"),
+        kind: NodeKind::Router,
+        nics: vec![4, 5],
+        routes: vec![
+            host(RIGHT, 5),
+            Route {
+                to: Cidr::everything(IpAddr::from([0, 0, 0, 0])),
+                nic: 4,
+            },
+        ],
+        forwarding,
+    });
+    topology.nodes[1].forwarding = forwarding;
+    topology.links[1].ends = [3, 5];
+    topology.links.push(Link {
+        name: name("between"),
+        ends: [2, 4],
+        mtu: 1400,
+        impairments: [vec![], vec![]],
+    });
+    topology
+}
+
 pub(crate) fn delay(ms: u64) -> Vec<Impairment> {
     vec![Impairment::Delay(Duration::from_millis(ms))]
 }
