@@ -79,14 +79,11 @@ impl Meeting {
 
     /// Runs `ours` at the left host and `kernel` in the namespace until both are over and every connection of ours is
     /// closed. `None`, said aloud, where there are no TUN devices.
-    fn run<O: Send, K: Send>(
+    fn run<O: Send + 'static, K: Send>(
         self,
         ours: impl AsyncFnOnce(Host, Clock) -> O + Send + 'static,
         kernel: impl FnOnce() -> io::Result<K> + Send,
-    ) -> Option<Met<O, K>>
-    where
-        O: 'static,
-    {
+    ) -> Option<Met<O, K>> {
         if !have_tun() {
             return None;
         }
@@ -124,8 +121,11 @@ impl Meeting {
                     .unwrap();
                 let log = log.as_ref().map(|log| log.borrow());
                 let cause = |e: &tunlab::event::Event| match &e.what {
-                    What::Dropped { cause, .. } => Some(cause.clone()),
-                    _ => None,
+                    What::Dropped { cause, .. } => Some(*cause),
+                    What::Secret(_)
+                    | What::Fact(_)
+                    | What::Limit { .. }
+                    | What::Computing { .. } => None,
                 };
                 let met = (
                     result.borrow_mut().take(),
@@ -905,7 +905,7 @@ fn throughput() {
                     let mut stream = we_connect(&left, &clock, 80).await;
                     if ours {
                         we_send(&mut stream, &we, TOTAL).await;
-                        stream.read(&mut [0; 1]).await.unwrap();
+                        assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
                     } else {
                         let mut buffer = vec![0; 65_536];
                         while stream.read(&mut buffer).await.unwrap() > 0 {}
@@ -919,7 +919,7 @@ fn throughput() {
                         while stream.read(&mut buffer)? > 0 {}
                     } else {
                         kernel_sends(&stream, &they, TOTAL)?;
-                        stream.read(&mut [0; 1])?;
+                        assert_eq!(stream.read(&mut [0; 1])?, 0);
                     }
                     Ok(start.elapsed())
                 },
