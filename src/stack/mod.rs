@@ -264,7 +264,11 @@ impl Stack {
                 }
                 flow.on_segment(&segment, now);
                 let syn_ack = segment.flags.syn() && segment.flags.ack();
-                self.feed(id, bytes);
+                if flow.has_repeats() {
+                    self.feed_again(id, bytes);
+                } else {
+                    self.feed(id, bytes);
+                }
                 if syn_ack {
                     // At once, so that the handshake's ACK is a packet of its own whatever the program writes next.
                     self.service_flow(id);
@@ -436,6 +440,15 @@ impl Stack {
         }
         // What ingress answers at once: challenge ACKs, RSTs.
         self.collect(index, None);
+    }
+
+    /// Gives an acknowledgment to its flow's socket, and again as often as it takes until the socket finds the loss.
+    fn feed_again(&mut self, id: u32, bytes: Vec<u8>) {
+        self.feed(id, bytes.clone());
+        let flow = self.flows[id as usize].as_deref_mut();
+        for _ in 0..flow.map_or(0, Flow::takes_repeats) {
+            self.feed(id, bytes.clone());
+        }
     }
 
     fn answer_as_nobody(&mut self, nic: usize, bytes: Vec<u8>) {

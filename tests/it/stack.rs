@@ -277,6 +277,37 @@ fn the_initial_window_is_ten_segments() {
     );
 }
 
+/// Two segments of one window are lost: the second leaves again as soon as the first is acknowledged (RFC 6582), and
+/// not after a timeout.
+#[test]
+fn two_losses_in_one_window() {
+    let mut there = vec![drop_nth(Matching::Data, &[1, 4])];
+    there.extend(delay(10));
+    let (mut world, log) = world(line(1500, there, delay(10)), 1, TcpOptions::default());
+    let right = world.host(2);
+    world.executor().spawn(async move {
+        let listener = right.listen(80, 8).unwrap();
+        let mut stream = listener.accept().await;
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, [7; 14_600]);
+    });
+    let left = world.host(0);
+    world.executor().spawn_foreground(async move {
+        let mut stream = left.connect(at(80)).unwrap().await.unwrap();
+        stream.write_all(&[7; 14_600]).await.unwrap();
+        stream.shutdown().await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
+    });
+    assert_eq!(world.run(HOUR), Ended::Quiet);
+    let seen = log.borrow().at_tap(0);
+    let again: Vec<_> = seen
+        .iter()
+        .filter(|s| s.ends_with("ACK 1460") && !s.starts_with("20 "))
+        .collect();
+    assert_eq!(again, ["40 ACK 1460", "60 ACK 1460"], "{seen:#?}");
+}
+
 /// Every byte arrives, in order, whatever is lost, and nothing is left behind; twenty seeds.
 #[test]
 fn bytes_survive_loss() {
