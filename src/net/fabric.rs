@@ -14,7 +14,7 @@ use crate::impair::{Impair, Verdict};
 use crate::name::Name;
 use crate::rng::{Seed, Stream};
 use crate::time::Instant;
-use crate::wire::packet::Packet;
+use crate::wire::packet::{Packet, Transport};
 use crate::wire::rewrite;
 
 /// One direction of a link.
@@ -132,7 +132,11 @@ impl Fabric {
     }
 
     /// The kernel sent a packet out of `nic`. One that it only forwarded keeps its identity.
-    pub fn inject(&mut self, now: Instant, nic: usize, bytes: Vec<u8>) {
+    pub fn inject(&mut self, now: Instant, nic: usize, mut bytes: Vec<u8>) {
+        // The kernel neither keeps its errors to itself nor clamps.
+        if self.is_unwanted_error(nic, &bytes) {
+            return;
+        }
         let known = self
             .devices
             .as_mut()
@@ -142,6 +146,7 @@ impl Fabric {
             self.totals.sent += 1;
             PacketId(self.next_packet)
         });
+        self.clamp_mss(nic, &mut bytes);
         self.transmit(now, nic, id, bytes);
     }
 
@@ -209,6 +214,7 @@ impl Fabric {
     fn receive(&mut self, now: Instant, packet: InFlight) {
         let InFlight { to, id, mut bytes } = packet;
         self.tap(now, to, Direction::In, id, &bytes, None);
+        self.clamp_mss(to, &mut bytes);
         if let Some(devices) = self.devices.as_mut().filter(|d| d.on_device[to]) {
             let mark = fingerprint(&bytes);
             devices.known.insert(mark, id);
@@ -264,6 +270,7 @@ impl Fabric {
                 self.refuse(now, node, from, id, &bytes, cause, complaint)
             }
             Next::Out { nic, hop } => {
+                self.clamp_mss(nic, &mut bytes);
                 let mtu = self.lanes[nic].mtu;
                 if hop && !rewrite::decrement_ttl(&mut bytes) {
                     let (cause, complaint) = (DropCause::TimeToLive, Complaint::TimeExceeded);
@@ -277,6 +284,35 @@ impl Fabric {
                 }
             }
         }
+    }
+
+    /// At a node that clamps: an end that sends through the link of `nic` hears of no larger segments than it carries.
+    fn clamp_mss(&self, nic: usize, bytes: &mut [u8]) {
+        let node = &self.topology.nodes[self.topology.nics[nic].node];
+        if node.kind != NodeKind::Router || !node.forwarding.mss_clamp {
+            return;
+        }
+        // Headers without options, as the option counts them (RFC 6691 §2).
+        let headers = if bytes.first().is_some_and(|b| b >> 4 == 6) {
+            60
+        } else {
+            40
+        };
+        let largest = self.lanes[nic].mtu.saturating_sub(headers);
+        rewrite::clamp_mss(bytes, u16::try_from(largest).unwrap_or(u16::MAX));
+    }
+
+    /// Whether the kernel sends an ICMP error as a router that is to send none.
+    fn is_unwanted_error(&self, nic: usize, bytes: &[u8]) -> bool {
+        let node = &self.topology.nodes[self.topology.nics[nic].node];
+        if node.kind != NodeKind::Router || node.forwarding.icmp_errors {
+            return false;
+        }
+        Packet::read(bytes).is_some_and(|packet| {
+            let own = |n: &usize| self.topology.nics[*n].address == packet.source;
+            matches!(packet.transport, Transport::Icmp(icmp) if matches!(icmp.kind, 3 | 11))
+                && node.nics.iter().any(own)
+        })
     }
 
     /// A forwarding node drops a packet and tells its source.
@@ -294,7 +330,9 @@ impl Fabric {
         self.totals.dropped += 1;
         self.report_drop(now, node, id, cause, None, bytes);
         // The answer comes from the port at which the packet came in (RFC 1812 §4.3.2.4).
-        let Some(port) = from else { return };
+        let Some(port) = from.filter(|_| self.topology.nodes[node].forwarding.icmp_errors) else {
+            return;
+        };
         let router = self.topology.nics[port].address;
         if let Some(answer) = icmp::complain(router, bytes, complaint) {
             self.send(now, port, answer);

@@ -55,6 +55,11 @@ impl Port {
             checksums,
         }
     }
+
+    /// An empty port for packets of at most `mtu` bytes, otherwise like this one.
+    pub(super) fn narrower(&self, mtu: usize) -> Self {
+        Self::new(mtu, self.checksums, self.pool.clone())
+    }
 }
 
 pub(super) struct Incoming {

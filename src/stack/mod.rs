@@ -103,10 +103,20 @@ pub struct StackConfig {
 
 struct Nic {
     interface: Interface,
+    /// The same for smaller packets, by their size: smoltcp's sockets ask their interface how much they may send.
+    narrow: BTreeMap<usize, Interface>,
     port: Port,
     address: IpAddr,
     mtu: usize,
     routes: Vec<(IpAddr, u8)>,
+}
+
+impl Nic {
+    /// What a flow sends through, where its way carries packets of `mtu` bytes at most.
+    fn way_out(&mut self, mtu: Option<usize>) -> (&mut Interface, &mut Port) {
+        let narrow = mtu.and_then(|mtu| self.narrow.get_mut(&mtu));
+        (narrow.unwrap_or(&mut self.interface), &mut self.port)
+    }
 }
 
 /// A TCP/IP stack.
@@ -124,10 +134,15 @@ pub struct Stack {
     /// smoltcp answers what belongs to no flow (RST, echo reply, port unreachable) from an empty set.
     nobody: SocketSet<'static>,
     outgoing: VecDeque<(usize, Vec<u8>)>,
+    /// Packet sizes learnt from routers, by destination, and until when they hold.
+    path_mtus: BTreeMap<IpAddr, (usize, Instant)>,
     next_port: u16,
     /// Told when there is something to service; see [`Stack::on_touched`].
     touched: Option<Box<dyn Fn()>>,
 }
+
+/// How long a path's packet size is remembered (RFC 1191 §6.3; Linux's route/mtu_expires).
+const PATH_MTU_LASTS: Duration = Duration::from_secs(600);
 
 /// First port used for outgoing connections; at the end of the range they go on at [`SECOND_PORT`].
 const FIRST_PORT: u16 = 49_152;
@@ -140,21 +155,10 @@ impl Stack {
         let mut nics = Vec::new();
         for nic in config.nics {
             let mut port = Port::new(nic.mtu, config.checksums, config.pool.clone());
-            let mut c = Config::new(HardwareAddress::Ip);
-            c.random_seed = config.rng.next_u64();
-            let mut interface = Interface::new(c, &mut port, micros(config.clock.now()));
-            interface.update_ip_addrs(|addresses| {
-                // The prefix plays no part: without an Ethernet below there are no neighbours to tell from gateways.
-                let own = IpCidr::new(nic.address.into(), 0);
-                // An interface has room for eight addresses, and this is the first.
-                let _ = addresses.push(own);
-            });
-            // The next hop's address plays no part either; a default route must exist.
-            let routes = interface.routes_mut();
-            let _ = routes.add_default_ipv4_route(Ipv4Address::new(0, 0, 0, 1));
-            let _ = routes.add_default_ipv6_route(Ipv6Address::new(0, 0, 0, 0, 0, 0, 0, 1));
+            let (seed, now) = (config.rng.next_u64(), config.clock.now());
             nics.push(Nic {
-                interface,
+                interface: interface(nic.address, &mut port, seed, now),
+                narrow: BTreeMap::new(),
                 port,
                 address: nic.address,
                 mtu: nic.mtu,
@@ -174,6 +178,7 @@ impl Stack {
             udp: BTreeMap::new(),
             nobody: SocketSet::new(Vec::new()),
             outgoing: VecDeque::new(),
+            path_mtus: BTreeMap::new(),
             next_port: FIRST_PORT,
             touched: None,
         }
@@ -220,7 +225,11 @@ impl Stack {
                 }
                 flow.on_segment(&segment, now);
                 let syn_ack = segment.flags.syn() && segment.flags.ack();
-                self.feed(id, bytes);
+                if flow.has_repeats() {
+                    self.feed_again(id, bytes);
+                } else {
+                    self.feed(id, bytes);
+                }
                 if syn_ack {
                     // At once, so that the handshake's ACK is a packet of its own whatever the program writes next.
                     self.service_flow(id);
@@ -236,6 +245,9 @@ impl Stack {
             Transport::Icmp(message) => {
                 if let Some(key) = icmp::unreachable_flow(&message) {
                     self.unreachable(key);
+                }
+                if let Some(too_big) = icmp::too_big(&message) {
+                    self.too_big(&too_big);
                 }
                 self.answer_as_nobody(nic, bytes);
                 Ok(())
@@ -325,8 +337,14 @@ impl Stack {
         self.nics[nic].mtu.saturating_sub(40)
     }
 
-    fn insert(&mut self, flow: Flow) -> u32 {
+    fn insert(&mut self, mut flow: Flow) -> u32 {
         let key = flow.key;
+        let now = self.clock.now();
+        if let Some((mtu, until)) = self.path_mtus.get(&key.remote.ip())
+            && *until > now
+        {
+            flow.narrow(*mtu);
+        }
         let flow = Some(Box::new(flow));
         let id = match self.free.pop() {
             Some(id) => {
@@ -371,6 +389,15 @@ impl Stack {
         self.collect(index, None);
     }
 
+    /// Gives an acknowledgment to its flow's socket, and again as often as it takes until the socket finds the loss.
+    fn feed_again(&mut self, id: u32, bytes: Vec<u8>) {
+        self.feed(id, bytes.clone());
+        let flow = self.flows[id as usize].as_deref_mut();
+        for _ in 0..flow.map_or(0, Flow::takes_repeats) {
+            self.feed(id, bytes.clone());
+        }
+    }
+
     fn answer_as_nobody(&mut self, nic: usize, bytes: Vec<u8>) {
         let now = micros(self.clock.now());
         let n = &mut self.nics[nic];
@@ -391,16 +418,18 @@ impl Stack {
             self.end(id, End::TimedOut);
             return;
         }
-        let nic = &mut self.nics[flow.nic];
-        while nic.interface.poll_egress(now, &mut nic.port, &mut flow.set)
-            == PollResult::SocketStateChanged
-        {}
-        if let Some(later) = flow.acknowledge_at(instant) {
-            nic.interface
-                .poll_egress(micros(later), &mut nic.port, &mut flow.set);
+        let (interface, port) = self.nics[flow.nic].way_out(flow.path_mtu);
+        if flow.takes_again()
+            && let Some(at) = interface.poll_at(now, &flow.set)
+        {
+            // The retransmission timer runs out at once: the socket is told the time at which it would.
+            interface.poll_egress(at.max(now), port, &mut flow.set);
         }
-        let poll_at = nic
-            .interface
+        while interface.poll_egress(now, port, &mut flow.set) == PollResult::SocketStateChanged {}
+        if let Some(later) = flow.acknowledge_at(instant) {
+            interface.poll_egress(micros(later), port, &mut flow.set);
+        }
+        let poll_at = interface
             .poll_at(now, &flow.set)
             // smoltcp says "at once" with the time zero.
             .map(|at| from_micros(at).max(instant));
@@ -492,6 +521,34 @@ impl Stack {
         }
     }
 
+    /// A router says that a packet of ours was too big for its next link: the flow's segments shrink, and what was in
+    /// flight leaves again (RFC 1191 §6.4). Later connections to the same host begin with the smaller size.
+    fn too_big(&mut self, message: &icmp::TooBig) {
+        let Some(id) = self.table.get(&message.flow) else {
+            return;
+        };
+        let Some(flow) = &mut self.flows[id as usize] else {
+            return;
+        };
+        let mtu = message.mtu;
+        if !flow.is_in_flight(message.sequence) || !flow.narrow(mtu) {
+            return;
+        }
+        flow.resize();
+        let nic = &mut self.nics[flow.nic];
+        let now = self.clock.now();
+        if !nic.narrow.contains_key(&mtu) {
+            let mut shape = nic.port.narrower(mtu);
+            // It opens no connections, so that its random numbers are not used.
+            let narrow = interface(nic.address, &mut shape, 0, now);
+            nic.narrow.insert(mtu, narrow);
+        }
+        let until = now + PATH_MTU_LASTS;
+        self.path_mtus
+            .insert(message.flow.remote.ip(), (mtu, until));
+        self.mark(id);
+    }
+
     fn forget_if_over(&mut self, id: u32) {
         let Some(flow) = &self.flows[id as usize] else {
             return;
@@ -533,6 +590,24 @@ impl Stack {
         }
         None
     }
+}
+
+/// A smoltcp interface with one address, for packets of the size that `port` takes.
+fn interface(address: IpAddr, port: &mut Port, seed: u64, now: Instant) -> Interface {
+    let mut config = Config::new(HardwareAddress::Ip);
+    config.random_seed = seed;
+    let mut interface = Interface::new(config, port, micros(now));
+    interface.update_ip_addrs(|addresses| {
+        // The prefix plays no part: without an Ethernet below there are no neighbours to tell from gateways.
+        let own = IpCidr::new(address.into(), 0);
+        // An interface has room for eight addresses, and this is the first.
+        let _ = addresses.push(own);
+    });
+    // The next hop's address plays no part either; a default route must exist.
+    let routes = interface.routes_mut();
+    let _ = routes.add_default_ipv4_route(Ipv4Address::new(0, 0, 0, 1));
+    let _ = routes.add_default_ipv6_route(Ipv6Address::new(0, 0, 0, 0, 0, 0, 0, 1));
+    interface
 }
 
 fn prefix_contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {

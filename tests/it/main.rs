@@ -10,6 +10,7 @@
 mod cli;
 mod determinism;
 mod goldens;
+mod kernel;
 mod openssl;
 mod real;
 mod seeds;
