@@ -169,6 +169,10 @@ impl<'a> Run<'a> {
                 (self.plan.shifted_to(today()), Entropy::System(bytes))
             }
         };
+        if self.place == Place::Devices {
+            // Before any file is made: who is not root enters a mount namespace here, and files do not go along.
+            crate::os::ready().map_err(RunError::Devices)?;
+        }
         let trace = Trace::default();
         let files = Files::open(&plan, self.folder, self.stream, self.pcap)?;
         let recording = Rc::new(RefCell::new(Recording::new(

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::tools::{run_lab, tunlab};
+use crate::tools::{run_lab, tunlab, virtual_labs};
 
 /// Whether TUN devices may be made. When not, the test that asks must return.
 fn have_tun() -> bool {
@@ -33,16 +33,12 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn labs() -> Vec<&'static str> {
-    tunlab::lab::shipped().map(|l| l.name).collect()
-}
-
 #[test]
 fn every_lab_holds_on_tun_devices() {
     if !have_tun() {
         return;
     }
-    for lab in labs() {
+    for lab in virtual_labs() {
         let folder = tempfile::tempdir().unwrap();
         let output = run_lab(lab, folder.path(), &["--tun"], 0);
         let out = text(&output.stdout);
@@ -64,7 +60,7 @@ fn lateness_does_not_add_up() {
     if !have_tun() {
         return;
     }
-    for lab in labs() {
+    for lab in virtual_labs() {
         let folder = tempfile::tempdir().unwrap();
         let mut child = tunlab()
             .args(["run", lab, "--tun", "--tolerance", "5 ms", "--out"])
@@ -127,7 +123,7 @@ fn both_worlds_have_the_same_packets() {
     if !have_tun() {
         return;
     }
-    for lab in labs() {
+    for lab in virtual_labs() {
         let folder = tempfile::tempdir().unwrap();
         let output = run_lab(lab, folder.path(), &["--both", "--tolerance", "30 ms"], 0);
         let out = text(&output.stdout);
