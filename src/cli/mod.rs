@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 mod check;
+mod exec;
 mod exit;
 mod list;
 mod run;
+mod up;
 
 use exit::Exit;
 
@@ -45,6 +47,10 @@ enum Colour {
 enum Command {
     /// Run labs and judge them.
     Run(Box<run::Arguments>),
+    /// Bring a lab up on TUN devices and keep it until Ctrl-C: real programs can be run on its machines.
+    Up(up::Arguments),
+    /// Run a program on a machine of a lab that is up.
+    Exec(exec::Arguments),
     /// List the labs that ship with tunlab, one a line, its name first.
     List,
     /// Check lab files without running them: every mistake at once.
@@ -82,6 +88,8 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         None => run::run(&run::Arguments::default(), colour),
         Some(Command::Run(arguments)) => run::run(&arguments, colour),
+        Some(Command::Up(arguments)) => up::run(&arguments, colour),
+        Some(Command::Exec(arguments)) => return exec::run(arguments),
         Some(Command::List) => list::run(),
         Some(Command::Check(arguments)) => check::run(&arguments, colour),
         Some(Command::Completions(arguments)) => completions(&arguments),

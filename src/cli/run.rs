@@ -21,7 +21,7 @@ use crate::units::parse_duration;
 use crate::{expect, expect::Finding};
 
 /// The lab that runs when none is named.
-const MAIN_LAB: &str = "https-through-alb";
+pub(super) const MAIN_LAB: &str = "https-through-alb";
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("devices").args(["tun", "both"]))]
@@ -376,7 +376,7 @@ pub(super) fn show(error: LoadError, colour: Colour) {
 }
 
 /// The same, for a name from the command line.
-fn show_load_error(name: &str, error: LoadError, colour: Colour) {
+pub(super) fn show_load_error(name: &str, error: LoadError, colour: Colour) {
     let folder = Path::new(name);
     let is_folder =
         folder.is_dir() && matches!(error, LoadError::Read { .. } | LoadError::Unknown { .. });
@@ -390,7 +390,7 @@ fn show_load_error(name: &str, error: LoadError, colour: Colour) {
     ));
 }
 
-fn show_run_error(lab: &str, error: &RunError) {
+pub(super) fn show_run_error(lab: &str, error: &RunError) {
     say(&format!("error: `{lab}` could not be run: {error}"));
     let mut cause = std::error::Error::source(error);
     while let Some(e) = cause {

@@ -1,5 +1,6 @@
 //! A checked lab: everything a run needs, with nothing left to be wrong.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -145,6 +146,21 @@ pub struct Url {
     pub port: u16,
     /// Path and query, at least "/".
     pub target: String,
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, default) = if self.https {
+            ("https", 443)
+        } else {
+            ("http", 80)
+        };
+        write!(f, "{scheme}://{}", self.host)?;
+        if self.port != default {
+            write!(f, ":{}", self.port)?;
+        }
+        f.write_str(&self.target)
+    }
 }
 
 /// A moment in the life of the first request, by which timelines are compared. In order.

@@ -9,13 +9,19 @@
 mod interface;
 pub mod interrupt;
 mod namespace;
+mod process;
 mod program;
 mod rootless;
+mod terminal;
 mod tun;
+mod watchdog;
 
 pub use namespace::Namespace;
+pub use process::Process;
 pub use program::{Child, Exit, Program};
+pub use terminal::Terminal;
 pub use tun::{Tun, TunConfig};
+pub use watchdog::{Leftover, Watchdog};
 
 use std::io;
 
@@ -39,4 +45,30 @@ pub fn ready() -> io::Result<()> {
     Namespace::new()
         .map(drop)
         .map_err(|e| hint("no network namespace can be made", &e))
+}
+
+/// Whether the process is root on the machine, or (after [`ready`] or [`join`]) in a user namespace only.
+#[must_use]
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root() && !rootless::entered()
+}
+
+/// The number of the user that the process runs as.
+#[must_use]
+pub fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Whether this process has become root in a user namespace of its own.
+#[must_use]
+pub fn in_user_namespace() -> bool {
+    rootless::entered()
+}
+
+/// Becomes root where process `pid` is: in the user namespace that it made. The process must have one thread.
+///
+/// # Errors
+/// When it is another user's.
+pub fn join(pid: u32) -> io::Result<()> {
+    rootless::join(pid)
 }

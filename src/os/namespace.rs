@@ -3,8 +3,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
+use rustix::mount::mount_bind;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
 use super::interface;
@@ -41,6 +43,25 @@ impl Namespace {
             .join()
             .map_err(|_| io::Error::other("the thread that makes a namespace panicked"))??;
         Ok(Self(fd))
+    }
+
+    /// The one that another process holds, as `/proc/<pid>/fd/<n>` or under a name.
+    ///
+    /// # Errors
+    /// When it is not there, or may not be opened.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self(File::open(path)?.into()))
+    }
+
+    /// Gives it a name that outlives its processes: the new file `path`, as ip-netns(8) does below `/run/netns`. It is
+    /// taken back by unmounting and removing the file.
+    ///
+    /// # Errors
+    /// When the name is taken, or the process may not mount.
+    pub fn bind(&self, path: &Path) -> io::Result<()> {
+        File::create_new(path)?;
+        let own = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        Ok(mount_bind(own, path)?)
     }
 
     /// Whether something listens on TCP port `port` in the namespace.

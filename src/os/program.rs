@@ -1,5 +1,10 @@
-//! Real programs, each in a network, mount and PID namespace of its own. The program is process 1 of its PID namespace:
-//! when it ends, so does everything it started; and it dies with us, whatever ends us.
+//! Real programs, each in a network, mount and PID namespace of its own. Process 1 there is ours: it waits for the
+//! program, takes in its orphans, and ends when the program does, and so does everything that was started. It dies with
+//! us, whatever ends us.
+//!
+//! Three processes stand for a program: one that waits in its place outside (a PID namespace begins with a child),
+//! process 1, and the program itself. The program is not process 1, whose signals the kernel drops where nobody handles
+//! them: Ctrl-C would not end it. And whatever it does to itself, as `su` does, process 1 dies with us.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -9,9 +14,10 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 
-use super::Namespace;
+use super::{Namespace, Process};
 
 /// A program to start.
 #[derive(Debug, Clone, Default)]
@@ -70,7 +76,9 @@ impl Program {
             }
         }
         if !self.terminal {
+            // Ctrl-C is for us: we end it when we have done what is to be done before.
             command
+                .process_group(0)
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped());
@@ -88,6 +96,7 @@ impl Program {
 
 /// What the child does before it becomes the program.
 struct Setup {
+    parent: Pid,
     namespace: RawFd,
     replaced: Vec<(CString, CString, Vec<u8>)>,
     files: Vec<(PathBuf, Vec<u8>)>,
@@ -115,6 +124,7 @@ impl Setup {
             (path, content.clone())
         });
         Self {
+            parent: getpid(),
             namespace,
             replaced: replaced.collect(),
             files: files.collect(),
@@ -124,22 +134,40 @@ impl Setup {
 
     fn run(&self) -> io::Result<()> {
         // SAFETY: plain system calls on values that live until they return.
-        unsafe {
-            // First of all: whatever comes, this process dies with its parent.
+        let end = unsafe {
+            // First of all: whatever comes, this process dies with its parent. Who has gone before that call is found
+            // out after it.
             check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
+            if libc::getppid() != self.parent.as_raw_nonzero().get() {
+                libc::_exit(125);
+            }
             check(libc::setns(self.namespace, libc::CLONE_NEWNET))?;
             check(libc::unshare(libc::CLONE_NEWNS | libc::CLONE_NEWPID))?;
-            let parent = libc::getpid();
-            match check(libc::fork())? {
-                0 => {
-                    check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
-                    // The parent may have gone before that call: in the new namespace it is then nobody.
-                    let _ = parent;
-                }
-                child => wait_in_its_place(child),
+            let end = shared_status()?;
+            let outside = pidfd_open(getpid(), PidfdFlags::empty())?;
+            let child = check(libc::fork())?;
+            if child != 0 {
+                wait_in_its_place(child, end);
+            }
+            check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
+            // Its parent has no number in the new namespace; but it can be watched.
+            if has_ended(&outside)? {
+                libc::_exit(125);
+            }
+            end
+        };
+        self.mounts()?;
+        // SAFETY: plain system calls.
+        unsafe {
+            let program = check(libc::fork())?;
+            if program != 0 {
+                be_process_one(program, end);
+            }
+            // Ours may ignore them; a program expects them as they come.
+            for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTERM] {
+                libc::signal(signal, libc::SIG_DFL);
             }
         }
-        self.mounts()?;
         self.drop_privileges()
     }
 
@@ -192,8 +220,6 @@ impl Setup {
                 check(libc::setgroups(0, std::ptr::null()))?;
                 check(libc::setgid(NOBODY))?;
                 check(libc::setuid(NOBODY))?;
-                // Changing the user clears the wish to die with the parent.
-                check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
             }
             check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
         }
@@ -228,20 +254,84 @@ fn mount(
     check(result).map(drop)
 }
 
-/// The process between us and the program: a PID namespace begins with a child, so this one waits for it and ends as
-/// it ended. It holds no descriptor, so that pipes end when the program does.
-fn wait_in_its_place(child: libc::pid_t) -> ! {
-    // SAFETY: plain system calls; the process ends here.
+/// Where process 1 leaves how the program ended: a word of memory that both processes see. It cannot end by the
+/// program's signal itself.
+fn shared_status() -> io::Result<*mut libc::c_int> {
+    // SAFETY: a new mapping, which lives as long as the processes that share it.
+    let page = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            size_of::<libc::c_int>(),
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        )
+    };
+    if page == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    let status = page.cast::<libc::c_int>();
+    // SAFETY: the mapping is ours, writable and aligned to a page.
+    unsafe { status.write_volatile(NO_END) };
+    Ok(status)
+}
+
+/// No status that wait(2) gives.
+const NO_END: libc::c_int = -1;
+
+fn has_ended(process: &OwnedFd) -> io::Result<bool> {
+    let mut one = [PollFd::new(process, PollFlags::IN)];
+    Ok(poll(&mut one, Some(&Timespec::default()))? > 0)
+}
+
+/// Takes in orphans until the program ends; then this process ends, and with it the whole namespace. It holds no
+/// descriptor, so that pipes end when programs do.
+///
+/// # Safety
+/// `end` is the memory that [`shared_status`] made.
+unsafe fn be_process_one(program: libc::pid_t, end: *mut libc::c_int) -> ! {
+    // SAFETY: plain system calls, and a write that the caller vouches for; the process ends here.
     unsafe {
         libc::syscall(libc::SYS_close_range, 0, libc::c_uint::MAX, 0);
+        loop {
+            let mut status = 0;
+            let ended = libc::waitpid(-1, &raw mut status, 0);
+            if ended == program {
+                end.write_volatile(status);
+                libc::_exit(0);
+            }
+            if ended < 0 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                libc::_exit(125);
+            }
+        }
+    }
+}
+
+/// Waits for process 1 and ends as the program ended.
+///
+/// # Safety
+/// `end` is the memory that [`shared_status`] made.
+unsafe fn wait_in_its_place(child: libc::pid_t, end: *mut libc::c_int) -> ! {
+    // SAFETY: plain system calls, and a read that the caller vouches for; the process ends here.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 0, libc::c_uint::MAX, 0);
+        // The terminal's signals are for the program, which may live on.
+        libc::signal(libc::SIGINT, libc::SIG_IGN);
+        libc::signal(libc::SIGQUIT, libc::SIG_IGN);
         let mut status = 0;
         while libc::waitpid(child, &raw mut status, 0) < 0 {
             if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
                 libc::_exit(125);
             }
         }
+        let left = end.read_volatile();
+        if left != NO_END {
+            status = left;
+        }
         if libc::WIFSIGNALED(status) {
             // End by the same signal; a core would be the program's, not ours.
+            libc::prctl(libc::PR_SET_DUMPABLE, 0);
             libc::signal(libc::WTERMSIG(status), libc::SIG_DFL);
             libc::raise(libc::WTERMSIG(status));
             libc::_exit(128 + libc::WTERMSIG(status));
@@ -255,6 +345,30 @@ impl Child {
     #[must_use]
     pub fn ended(&self) -> BorrowedFd<'_> {
         self.ended.as_fd()
+    }
+
+    /// Waits until it ends, or `other` does, and tells how it ended. `None`: `other` ended first, and the program was
+    /// killed.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn wait_while(mut self, other: &Process) -> io::Result<Option<Exit>> {
+        loop {
+            if let Some(exit) = self.try_wait()? {
+                return Ok(Some(exit));
+            }
+            let mut both = [
+                PollFd::new(&self.ended, PollFlags::IN),
+                PollFd::new(other, PollFlags::IN),
+            ];
+            match poll(&mut both, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+            if both[0].revents().is_empty() && !both[1].revents().is_empty() {
+                return Ok(None);
+            }
+        }
     }
 
     /// How it ended, when it has.
@@ -293,7 +407,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // Its death takes the program, process 1, with it, and that all others of its PID namespace.
+        // Its death takes process 1 with it, and that all others of its PID namespace.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

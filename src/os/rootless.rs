@@ -3,16 +3,28 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{getegid, geteuid};
-use rustix::thread::{UnshareFlags, unshare_unsafe};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
 /// Whether this process has become root in a user namespace of its own. Only one user is known there.
 pub(super) fn entered() -> bool {
     ENTERED.load(Ordering::Relaxed)
+}
+
+/// Becomes root in the user namespace of process `pid`, which the same user has made. The process must have one thread.
+///
+/// # Errors
+/// When it is another user's.
+pub(super) fn join(pid: u32) -> io::Result<()> {
+    let namespace = fs::File::open(format!("/proc/{pid}/ns/user"))?;
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::User))?;
+    ENTERED.store(true, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Becomes root in a new user namespace, unless it is root already. The process must have one thread.

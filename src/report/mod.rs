@@ -7,6 +7,7 @@ mod happening;
 pub mod json;
 pub mod junit;
 mod ladder;
+pub mod live;
 mod paint;
 mod rows;
 mod story;

@@ -21,14 +21,14 @@ use crate::tls::key_log::Secrets;
 use crate::tls::server::ServerSetup;
 use crate::world::World;
 
-/// Starts every program and every step.
+/// Starts every program and every step. Returns the machines of real programs.
 pub(super) fn populate(
     world: &mut World,
     plan: &Plan,
     entropy: Entropy,
     trace: &Trace,
     kernel: Option<&Kernel>,
-) -> Result<(), RunError> {
+) -> Result<Machines, RunError> {
     let pki = Pki::build(&plan.pki, entropy)?;
     let machines = match kernel {
         Some(kernel) => programs::start(world, kernel, plan, &pki, entropy, trace)?,
@@ -102,7 +102,7 @@ pub(super) fn populate(
             }
         }
     }
-    Ok(())
+    Ok(machines)
 }
 
 fn tls_error(node: &Name, source: SetupError) -> RunError {

@@ -28,9 +28,7 @@ impl Kernel {
             devices: Vec::new(),
         };
         for (index, node) in topology.nodes.iter().enumerate() {
-            let runs_program = |(n, role): &(usize, Role)| *n == index && role.is_program();
-            let is_program = plan.roles.iter().any(runs_program);
-            if node.kind != NodeKind::Router && !is_program {
+            if !has_namespace(plan, index) {
                 continue;
             }
             let namespace = Namespace::new()?;
@@ -42,6 +40,12 @@ impl Kernel {
         }
         Ok(kernel)
     }
+}
+
+/// Whether node number `index` is the kernel's: a router, or a machine that real programs run on.
+pub(super) fn has_namespace(plan: &Plan, index: usize) -> bool {
+    let runs_program = |(n, role): &(usize, Role)| *n == index && role.is_program();
+    plan.topology.nodes[index].kind == NodeKind::Router || plan.roles.iter().any(runs_program)
 }
 
 fn config(topology: &Topology, node: usize, nic: usize) -> TunConfig {

@@ -20,8 +20,11 @@ use crate::world::{Ended, World, WorldConfig};
 mod build;
 mod devices;
 mod files;
+mod live;
 mod programs;
 mod recording;
+pub mod standing;
+pub mod up;
 
 use devices::Kernel;
 use files::Files;
@@ -70,6 +73,9 @@ pub enum RunError {
     /// The lab could not be put on TUN devices.
     #[error("failed to put the lab on TUN devices")]
     Devices(#[source] io::Error),
+    /// The lab could not be made known to `tunlab exec`, or its namespaces to others.
+    #[error("failed to make the lab known")]
+    Standing(#[source] io::Error),
     /// The stream of the main capture could not be written.
     #[error("failed to write the capture stream")]
     Stream(#[source] io::Error),
