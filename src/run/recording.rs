@@ -3,7 +3,7 @@
 use super::files::Files;
 use crate::dissect::message::Frame;
 use crate::dissect::{Dissector, Sight};
-use crate::event::{Crossing, Direction, DropCause, Event, PacketId, Sink, TapId, What};
+use crate::event::{Crossing, Direction, DropCause, Event, Fact, PacketId, Sink, TapId, What};
 use crate::expect::TapRecord;
 use crate::lab::plan::Plan;
 use crate::report::comments::Annotator;
@@ -136,7 +136,17 @@ impl Sink for Recording {
             self.files.secret(line);
             self.secrets.push(line.clone());
         }
-        if self.events.len() < EVENTS_MAX {
+        // What happens once is kept whatever comes before it.
+        let once = matches!(
+            event.what,
+            What::Limit { .. }
+                | What::Fact(
+                    Fact::ProgramStarted { .. }
+                        | Fact::ProgramEnded { .. }
+                        | Fact::StepFailed { .. }
+                )
+        );
+        if once || self.events.len() < EVENTS_MAX {
             self.events.push(event.clone());
         }
     }
