@@ -1,5 +1,7 @@
 //! `tunlab exec`
 
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -51,9 +53,8 @@ type Failure = (String, u8);
 
 fn exec(arguments: Arguments) -> Result<u8, Failure> {
     let lost = |e: FindError| (with_hint(&e), FAILED);
-    let failed = |what: &'static str| {
-        move |e: std::io::Error| -> Failure { (format!("{what}: {e}"), FAILED) }
-    };
+    let failed =
+        |what: &'static str| move |e: io::Error| -> Failure { (format!("{what}: {e}"), FAILED) };
     let folder = standing::folder()
         .ok_or(FindError::NoFolder)
         .map_err(lost)?;
@@ -74,12 +75,15 @@ fn exec(arguments: Arguments) -> Result<u8, Failure> {
     let name = arguments.command.first().cloned().unwrap_or_default();
     let program = node.program(arguments.command, arguments.root);
     let child = program.start(&namespace).map_err(|e| {
-        let code = match e.kind() {
-            std::io::ErrorKind::NotFound => NOT_FOUND,
-            std::io::ErrorKind::PermissionDenied => NOT_EXECUTABLE,
-            _ => FAILED,
+        let (why, code) = match e.kind() {
+            // Where a folder of the path is closed to nobody, what is not there is not allowed.
+            ErrorKind::NotFound | ErrorKind::PermissionDenied if !is_somewhere(&name) => {
+                ("there is no such program".into(), NOT_FOUND)
+            }
+            ErrorKind::PermissionDenied => (e.to_string(), NOT_EXECUTABLE),
+            _ => (e.to_string(), FAILED),
         };
-        (format!("failed to run `{name}`: {e}"), code)
+        (format!("failed to run `{name}`: {why}"), code)
     })?;
     match child.wait_while(&process) {
         Ok(Some(os::Exit::Code(code))) => Ok(u8::try_from(code).unwrap_or(u8::MAX)),
@@ -87,6 +91,15 @@ fn exec(arguments: Arguments) -> Result<u8, Failure> {
         Ok(None) => Err(("the lab has ended, and the program with it".into(), FAILED)),
         Err(e) => Err(failed("failed to wait for the program")(e)),
     }
+}
+
+/// Whether a program called `name` is there, or in a folder of `PATH`.
+fn is_somewhere(name: &str) -> bool {
+    if name.contains('/') {
+        return Path::new(name).exists();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
 
 /// An error, its cause, and what to do about it.

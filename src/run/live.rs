@@ -38,6 +38,7 @@ pub(super) struct Live {
     pub(super) counts: Counts,
     lines: Lines,
     on_line: Option<OnLine>,
+    generation_frames: u64,
     /// The younger one first.
     generations: [Generation; 2],
 }
@@ -68,13 +69,14 @@ impl Live {
             counts: Counts::default(),
             lines,
             on_line,
+            generation_frames: GENERATION_FRAMES,
             generations: [Generation::new(), Generation::new()],
         }
     }
 
     /// The frame, and its comments, from the eyes that saw its connection begin.
     fn look(&mut self, crossing: &Crossing<'_>) -> (Frame, Vec<String>) {
-        if self.counts.main % GENERATION_FRAMES == 0 {
+        if self.counts.main % self.generation_frames == 0 {
             self.generations.swap(0, 1);
             self.generations[0] = Generation::new();
         }
@@ -140,5 +142,59 @@ impl Sink for Live {
         }
         let line = self.lines.event(event);
         self.say(line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::event::{PacketId, TapId};
+    use crate::report::Paint;
+    use crate::time::Instant;
+
+    /// A UDP packet from port `port` with nothing in it; the checksums are left out, as they may be.
+    fn packet(port: u16) -> Vec<u8> {
+        let mut bytes = vec![
+            0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 203, 192, 1, 50, 203, 192, 2, 53,
+        ];
+        bytes.extend(port.to_be_bytes());
+        bytes.extend([0, 53, 0, 8, 0, 0]);
+        bytes
+    }
+
+    #[test]
+    fn what_is_remembered_has_a_bound_and_every_packet_a_line() {
+        let plan = crate::lab::load("https-through-alb").unwrap();
+        let tap = plan.main_taps[0];
+        let lines = Lines::new(&plan, false, Paint::Plain);
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let into = told.clone();
+        let on_line: OnLine = Box::new(move |line| into.borrow_mut().push(line.to_owned()));
+        let mut live = Live::new(plan, Files::default(), lines, Some(on_line));
+        live.generation_frames = 100;
+        for n in 0..1_000_u16 {
+            live.crossing(&Crossing {
+                at: Instant::from_nanos(u64::from(n) * 1_000_000),
+                tap: TapId(tap),
+                direction: crate::event::Direction::Out,
+                packet: PacketId(u64::from(n) + 1),
+                bytes: &packet(1_024 + n),
+                lost: None,
+            });
+            let flows: usize = live.generations.iter().map(|g| g.flows.len()).sum();
+            assert!(flows <= 200, "{flows} connections remembered");
+        }
+        assert_eq!(live.counts.main, 1_000);
+        let told = told.borrow();
+        assert_eq!(told.len(), 1_000);
+        assert!(
+            told[999].starts_with("    0.999000  user     ──▶ resolver"),
+            "{}",
+            told[999]
+        );
+        assert!(told[999].ends_with("  #1000\n"), "{}", told[999]);
     }
 }

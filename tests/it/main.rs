@@ -18,5 +18,6 @@ mod stack;
 mod support;
 mod tidy;
 mod tools;
+mod up;
 mod wireshark;
 mod worlds;
