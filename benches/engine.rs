@@ -21,7 +21,7 @@ use tunlab::stack::TcpOptions;
 use tunlab::world::World;
 
 #[path = "../tests/it/support.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests")]
+#[allow(unreachable_pub, reason = "shared with the tests")]
 mod support;
 
 const COUNTS: [usize; 4] = [10, 1_000, 10_000, 100_000];

@@ -1,14 +1,13 @@
 //! A file that is complete or absent.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use super::CaptureError;
 
@@ -16,17 +15,16 @@ use super::CaptureError;
 /// an earlier process with its number was killed.
 const NAMES_MAX: u32 = 100;
 
-/// A file that has no name while it is being written, or, on file systems that cannot do that, a temporary one beside
-/// its own, `.<name>.<process>.part`. It gets its name with [`commit`](Self::commit), replacing what had it; dropped
-/// before that, it leaves nothing behind. Without a name it leaves nothing behind either when the process is killed.
-/// Holds against errors and against the process's end, not against a power cut. Writes are buffered.
+/// A file being written without a name (`O_TMPFILE`), so that nothing is left of it whatever ends the process. It gets
+/// its name with [`commit`](Self::commit), replacing what had it. Where the file system has no such files, it is
+/// written under a temporary name beside its own, `.<name>.<process>.part`, which is left behind by a process that is
+/// killed. Holds against errors and against the process's end, not against a power cut. Writes are buffered.
 #[derive(Debug)]
 pub struct AtomicFile {
     file: BufWriter<File>,
-    /// `None` while it has no name.
+    /// The name that it has until it has its own.
     temporary: Option<PathBuf>,
     path: PathBuf,
-    committed: bool,
 }
 
 impl AtomicFile {
@@ -35,7 +33,7 @@ impl AtomicFile {
     /// # Errors
     /// [`CaptureError::Create`] when the folder does not exist or is not writable, or `path` names no file.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, CaptureError> {
-        Self::begin(path.as_ref(), 0o666)
+        Self::begin(path.as_ref(), 0o666, nameless)
     }
 
     /// Begins the file `path`, which nobody but its owner may read or write, from its first moment on (mode 0600): for
@@ -44,7 +42,7 @@ impl AtomicFile {
     /// # Errors
     /// As [`create`](Self::create).
     pub fn create_private(path: impl AsRef<Path>) -> Result<Self, CaptureError> {
-        Self::begin(path.as_ref(), 0o600)
+        Self::begin(path.as_ref(), 0o600, nameless)
     }
 
     /// Gives the file its name, replacing what had it.
@@ -53,9 +51,7 @@ impl AtomicFile {
     /// [`CaptureError::Commit`] when what is buffered cannot be written, or the name is a folder's. Nothing is left
     /// behind then.
     pub fn commit(mut self) -> Result<(), CaptureError> {
-        let named = self.finish();
-        self.committed = named.is_ok();
-        named.map_err(|source| CaptureError::Commit {
+        self.name().map_err(|source| CaptureError::Commit {
             path: self.path.clone(),
             source,
         })
@@ -67,43 +63,26 @@ impl AtomicFile {
         &self.path
     }
 
-    fn finish(&mut self) -> io::Result<()> {
-        self.file.flush()?;
-        if self.temporary.is_none() {
-            // open(2), O_TMPFILE: how such a file gets a name without special rights.
-            let own = format!("/proc/self/fd/{}", self.file.get_ref().as_raw_fd());
-            let link = |name: &Path| linkat(CWD, &own, CWD, name, AtFlags::SYMLINK_FOLLOW);
-            match link(&self.path) {
-                Ok(()) => return Ok(()),
-                // A link replaces nothing, a new name does.
-                Err(Errno::EXIST) => {
-                    let temporary = first_free(&self.path, |name| Ok(link(name)?))?.0;
-                    self.temporary = Some(temporary);
-                }
-                Err(e) => return Err(e.into()),
-            }
-        }
-        match &self.temporary {
-            Some(temporary) => fs::rename(temporary, &self.path),
-            None => Ok(()),
-        }
-    }
-
-    fn begin(path: &Path, mode: u32) -> Result<Self, CaptureError> {
+    /// `nameless` opens a file without a name in a folder, where there are such.
+    fn begin(
+        path: &Path,
+        mode: u32,
+        nameless: fn(&Path, u32) -> Option<File>,
+    ) -> Result<Self, CaptureError> {
         let failed = |source| CaptureError::Create {
             path: path.to_owned(),
             source,
         };
-        if path.file_name().is_none() {
-            return Err(failed(io::ErrorKind::InvalidFilename.into()));
-        }
-        let (file, temporary) = match nameless(path, mode) {
+        let name = path
+            .file_name()
+            .ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
+        let (file, temporary) = match nameless(folder_of(path), mode) {
             Some(file) => (file, None),
             None => {
                 let mut options = OpenOptions::new();
                 options.write(true).create_new(true).mode(mode);
-                let named = first_free(path, |name| options.open(name));
-                let (temporary, file) = named.map_err(failed)?;
+                let open = |temporary: &Path| options.open(temporary);
+                let (file, temporary) = try_names(path, name, open).map_err(failed)?;
                 (file, Some(temporary))
             }
         };
@@ -111,40 +90,74 @@ impl AtomicFile {
             file: BufWriter::with_capacity(1 << 16, file),
             temporary,
             path: path.to_owned(),
-            committed: false,
         })
+    }
+
+    fn name(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        if self.temporary.is_none() {
+            match link(self.file.get_ref(), &self.path) {
+                // A link replaces nothing; a name that can be renamed does.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                    let name = self.path.file_name().unwrap_or_default();
+                    let file = self.file.get_ref();
+                    let (_, temporary) = try_names(&self.path, name, |at| link(file, at))?;
+                    self.temporary = Some(temporary);
+                }
+                other => return other,
+            }
+        }
+        if let Some(temporary) = &self.temporary {
+            fs::rename(temporary, &self.path)?;
+        }
+        self.temporary = None;
+        Ok(())
     }
 }
 
-/// A file without a name in the folder of `path`. `None` where that cannot be had: the file system must know it, and
-/// `/proc` must be there to name the file in the end.
-fn nameless(path: &Path, mode: u32) -> Option<File> {
-    let folder = match path.parent() {
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         Some(_) | None => Path::new("."),
-    };
-    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = File::from(open(folder, flags, Mode::from_raw_mode(mode)).ok()?);
-    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
-    fs::symlink_metadata(own).is_ok().then_some(file)
+    }
 }
 
-/// Tries temporary names beside `path` until `make` finds one that is not taken.
-fn first_free<T>(
+/// A file without a name; `None` where there can be none, or none could be named later.
+fn nameless(folder: &Path, mode: u32) -> Option<File> {
+    if !Path::new(DESCRIPTORS).is_dir() {
+        return None;
+    }
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(folder, flags, Mode::from_raw_mode(mode)).ok()?;
+    Some(file.into())
+}
+
+/// Where a descriptor has a name, by which the file without one can be linked (open(2), `O_TMPFILE`).
+const DESCRIPTORS: &str = "/proc/self/fd";
+
+fn link(file: &File, to: &Path) -> io::Result<()> {
+    let from = format!("{DESCRIPTORS}/{}", file.as_raw_fd());
+    rustix::fs::linkat(CWD, from, CWD, to, AtFlags::SYMLINK_FOLLOW)?;
+    Ok(())
+}
+
+/// Tries temporary names beside `path` until one is free.
+fn try_names<T>(
     path: &Path,
-    mut make: impl FnMut(&Path) -> io::Result<T>,
-) -> io::Result<(PathBuf, T)> {
+    name: &OsStr,
+    make: impl Fn(&Path) -> io::Result<T>,
+) -> io::Result<(T, PathBuf)> {
     let mut attempt = 0;
     loop {
         let mut part = OsString::from(".");
-        part.push(path.file_name().unwrap_or_default());
+        part.push(name);
         part.push(match attempt {
             0 => format!(".{}.part", std::process::id()),
             n => format!(".{}-{n}.part", std::process::id()),
         });
         let temporary = path.with_file_name(part);
         match make(&temporary) {
-            Ok(made) => return Ok((temporary, made)),
+            Ok(made) => return Ok((made, temporary)),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists && attempt < NAMES_MAX => {
                 attempt += 1;
             }
@@ -169,7 +182,7 @@ impl Write for AtomicFile {
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if let (false, Some(temporary)) = (self.committed, &self.temporary) {
+        if let Some(temporary) = &self.temporary {
             // Nobody is left to tell: whatever went wrong has been reported, or the writer gave up.
             drop(fs::remove_file(temporary));
         }
@@ -189,43 +202,55 @@ mod tests {
         names
     }
 
+    /// As on a file system that has none.
+    fn no_nameless(_: &Path, _: u32) -> Option<File> {
+        None
+    }
+
     #[test]
     fn a_file_has_its_name_only_when_it_is_complete() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.pcapng");
-        fs::write(&path, "before").unwrap();
-        let mut file = AtomicFile::create(&path).unwrap();
-        file.write_all(b"after").unwrap();
-        file.flush().unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"before");
-        assert_eq!(names(folder.path()), ["run.pcapng"]);
-        file.commit().unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"after");
-        assert_eq!(names(folder.path()), ["run.pcapng"]);
-    }
-
-    /// As on a file system that has no files without names.
-    fn named(path: &Path) -> AtomicFile {
-        let (temporary, file) = first_free(path, |name| File::create_new(name)).unwrap();
-        AtomicFile {
-            file: BufWriter::new(file),
-            temporary: Some(temporary),
-            path: path.to_owned(),
-            committed: false,
+        for before in [None, Some("before")] {
+            if let Some(text) = before {
+                fs::write(&path, text).unwrap();
+            }
+            let mut file = AtomicFile::create(&path).unwrap();
+            file.write_all(b"after").unwrap();
+            file.flush().unwrap();
+            assert_eq!(fs::read_to_string(&path).ok().as_deref(), before);
+            file.commit().unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"after");
+            assert_eq!(names(folder.path()), ["run.pcapng"]);
         }
     }
 
     #[test]
-    fn where_a_file_must_have_a_name_it_has_a_temporary_one() {
+    fn a_file_without_a_name_needs_no_temporary_one() {
+        let folder = tempfile::tempdir().unwrap();
+        if nameless(folder.path(), 0o600).is_none() {
+            // This file system has none: the test below is the one that counts.
+            return;
+        }
+        let mut file = AtomicFile::create(folder.path().join("run.pcapng")).unwrap();
+        file.write_all(b"half").unwrap();
+        file.flush().unwrap();
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn where_every_file_has_a_name_it_is_a_temporary_one_first() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.pcapng");
-        let mut file = named(&path);
+        fs::write(&path, "before").unwrap();
+        let mut file = AtomicFile::begin(&path, 0o600, no_nameless).unwrap();
         file.write_all(b"after").unwrap();
         let part = format!(".run.pcapng.{}.part", std::process::id());
-        assert_eq!(names(folder.path()), [part]);
-        drop(named(&path));
+        assert_eq!(names(folder.path()), [part, "run.pcapng".to_owned()]);
         file.commit().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"after");
+        assert_eq!(names(folder.path()), ["run.pcapng"]);
+        drop(AtomicFile::begin(&path, 0o600, no_nameless).unwrap());
         assert_eq!(names(folder.path()), ["run.pcapng"]);
     }
 
@@ -280,6 +305,7 @@ mod tests {
         ));
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_private_file_is_private_from_its_first_moment_on() {
         use std::os::unix::fs::PermissionsExt;
@@ -287,10 +313,11 @@ mod tests {
         let path = folder.path().join("keys.log");
         fs::write(&path, "readable").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let mode = |metadata: fs::Metadata| metadata.permissions().mode() & 0o777;
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         let file = AtomicFile::create_private(&path).unwrap();
-        assert_eq!(mode(file.file.get_ref().metadata().unwrap()), 0o600);
+        let written = file.file.get_ref().metadata().unwrap().permissions();
+        assert_eq!(written.mode() & 0o777, 0o600);
         file.commit().unwrap();
-        assert_eq!(mode(fs::metadata(&path).unwrap()), 0o600);
+        assert_eq!(mode(&path), 0o600);
     }
 }

@@ -60,9 +60,9 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "write")]
     both: bool,
 
-    /// How far times on TUN devices may lie from those expected. In virtual time they are exact.
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "25 ms", requires = "devices")]
-    tolerance: Duration,
+    /// How far times on TUN devices may lie from those expected: 25 ms unless said. In virtual time they are exact.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "devices")]
+    tolerance: Option<Duration>,
 
     /// Show pure acknowledgments in the ladder.
     #[arg(long)]
@@ -80,7 +80,7 @@ impl Default for Arguments {
             pcap: false,
             tun: false,
             both: false,
-            tolerance: TOLERANCE,
+            tolerance: None,
             all: false,
         }
     }
@@ -133,6 +133,9 @@ pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
     }
     let mut held = 0;
     for plan in &plans {
+        if arguments.tun || arguments.both {
+            announce(plan);
+        }
         let done = if arguments.both {
             both::run(arguments, plan, colour, &mut suites)
         } else {
@@ -161,6 +164,10 @@ pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
 impl Arguments {
     fn captures_to_stdout(&self) -> bool {
         self.write.as_deref() == Some(Path::new("-"))
+    }
+
+    fn tolerance(&self) -> Duration {
+        self.tolerance.unwrap_or(TOLERANCE)
     }
 
     fn report(&self) -> Report {
@@ -205,6 +212,14 @@ impl From<RunError> for Problem {
     }
 }
 
+/// Says which programs of this machine a lab is about to run: its file may come from a stranger.
+fn announce(plan: &Plan) {
+    for (node, command, root) in plan.commands() {
+        let user = if root { "root" } else { "nobody" };
+        say(&format!("{node} runs as {user}: {}", command.join(" ")));
+    }
+}
+
 impl From<io::Error> for Problem {
     fn from(e: io::Error) -> Self {
         Self::Output(e)
@@ -220,7 +235,7 @@ fn one(
     let folder = arguments.out.join(&plan.name);
     let mut run = Run::new(plan, arguments.seed);
     if arguments.tun {
-        run = run.on_devices().within(arguments.tolerance);
+        run = run.on_devices().within(arguments.tolerance());
     }
     if arguments.captures_to_stdout() {
         run = run.to_stream(Box::new(io::stdout()));

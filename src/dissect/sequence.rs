@@ -205,6 +205,7 @@ mod tests {
                 mss: None,
                 window_scale: None,
                 sack_permitted: false,
+                sack: false,
                 header_bytes: 20,
                 payload: &[0; 2000][..n],
             };

@@ -70,6 +70,7 @@ impl<'a> Layout<'_, 'a> {
                 kind,
                 nics: Vec::new(),
                 routes: Vec::new(),
+                forwarding: node.forwarding,
             });
         }
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::decode::{Fields, Item, all};
 use super::range;
 use crate::name::Name;
-use crate::net::topology::Cidr;
+use crate::net::topology::{Cidr, Forwarding};
 
 /// Everything declared.
 pub(super) struct Network<'a> {
@@ -33,6 +33,8 @@ pub(super) struct DeclaredNode<'a> {
     pub(super) item: Item<'a>,
     pub(super) shape: Shape<'a>,
     pub(super) programs: Programs<'a>,
+    /// For a router.
+    pub(super) forwarding: Forwarding,
 }
 
 /// What kind of machine a node is.
@@ -218,6 +220,7 @@ impl<'a> Network<'a> {
                 item,
                 shape: Shape::Unknown,
                 programs: Programs::default(),
+                forwarding: Forwarding::default(),
             });
         }
     }
@@ -229,7 +232,14 @@ impl<'a> Network<'a> {
             return;
         };
         let subnets = table.required("subnets", "[\"home\"]");
+        let usual = Forwarding::default();
+        let mss_clamp = table.or("mss-clamp", usual.mss_clamp, Item::boolean);
+        let icmp_errors = table.or("icmp-errors", usual.icmp_errors, Item::boolean);
         table.finish();
+        self.nodes[index].forwarding = Forwarding {
+            mss_clamp: mss_clamp.unwrap_or(usual.mss_clamp),
+            icmp_errors: icmp_errors.unwrap_or(usual.icmp_errors),
+        };
         for item in subnets.and_then(Item::list).unwrap_or_default() {
             let Some(subnet) = item.text().and_then(|word| self.subnet(&item, word)) else {
                 continue;

@@ -54,6 +54,26 @@ impl Plan {
         Some(&self.topology.nodes[*node].name)
     }
 
+    /// Every real program that the lab runs, in the order of the file: node, command, whether it keeps root's rights.
+    #[must_use]
+    pub fn commands(&self) -> Vec<(&Name, &[String], bool)> {
+        let mut commands = Vec::new();
+        for (node, role) in &self.roles {
+            if let Role::Program(program) = role {
+                let name = &self.topology.nodes[*node].name;
+                if !program.run.is_empty() {
+                    commands.push((name, program.run.as_slice(), program.root));
+                }
+                for step in self.steps.iter().filter(|s| s.node == *name) {
+                    if let Action::Run(command) = &step.action {
+                        commands.push((name, command.as_slice(), program.root));
+                    }
+                }
+            }
+        }
+        commands
+    }
+
     /// The same lab on the date `now`: every absolute date in it moves with its clock, so that what was valid is.
     #[must_use]
     pub fn shifted_to(&self, now: UnixSeconds) -> Self {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::plan::{Action, Check, Milestone};
 use super::*;
 use crate::impair::{Impairment, Matching};
-use crate::net::topology::{NodeKind, Topology};
+use crate::net::topology::{Forwarding, NodeKind, Topology};
 use crate::role::config::Role;
 use crate::tls::config::Version;
 
@@ -63,6 +63,24 @@ fn the_shipped_labs_load() {
         assert_eq!(plan.name, lab.name);
     }
     plan(&small(""));
+}
+
+#[test]
+fn a_router_forwards_as_told() {
+    let forwarding = |more: &str| {
+        let plan = plan(&small(more));
+        let router = plan.topology.node("internet").unwrap();
+        plan.topology.nodes[router].forwarding
+    };
+    assert_eq!(forwarding(""), Forwarding::default());
+    let neither = "router.internet.mss-clamp = false\nrouter.internet.icmp-errors = false";
+    assert_eq!(
+        forwarding(neither),
+        Forwarding {
+            mss_clamp: false,
+            icmp_errors: false
+        }
+    );
 }
 
 /// The network as text: nodes with their NICs and routes, then links.

@@ -1,11 +1,11 @@
-//! Moves the packets: takes what nodes send, asks the links' impairments, holds what is on its way in one heap
-//! ordered by (time, sequence), forwards at routers and docker hosts, calls the taps and writes the events.
+//! Moves the packets: takes what nodes send, asks the links' impairments, holds what is on its way in order of (time,
+//! departure), forwards at routers and docker hosts, calls the taps and writes the events.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::docker;
+use super::flight::Flights;
 use super::forward::{self, Next};
 use super::icmp::{self, Complaint};
 use super::topology::{NodeKind, Topology};
@@ -14,7 +14,7 @@ use crate::impair::{Impair, Verdict};
 use crate::name::Name;
 use crate::rng::{Seed, Stream};
 use crate::time::Instant;
-use crate::wire::packet::Packet;
+use crate::wire::packet::{Packet, Transport};
 use crate::wire::rewrite;
 
 /// One direction of a link.
@@ -47,10 +47,7 @@ pub struct Fabric {
     topology: Topology,
     /// The lane that leaves each NIC.
     lanes: Vec<Lane>,
-    in_flight: Vec<Option<InFlight>>,
-    free: Vec<usize>,
-    heap: BinaryHeap<Reverse<(Instant, u64, usize)>>,
-    sequence: u64,
+    flights: Flights<InFlight>,
     next_packet: u64,
     trace: Trace,
     totals: Totals,
@@ -106,10 +103,7 @@ impl Fabric {
         Self {
             topology,
             lanes,
-            in_flight: Vec::new(),
-            free: Vec::new(),
-            heap: BinaryHeap::new(),
-            sequence: 0,
+            flights: Flights::new(),
             next_packet: 0,
             trace,
             totals: Totals::default(),
@@ -138,7 +132,11 @@ impl Fabric {
     }
 
     /// The kernel sent a packet out of `nic`. One that it only forwarded keeps its identity.
-    pub fn inject(&mut self, now: Instant, nic: usize, bytes: Vec<u8>) {
+    pub fn inject(&mut self, now: Instant, nic: usize, mut bytes: Vec<u8>) {
+        // The kernel neither keeps its errors to itself nor clamps.
+        if self.is_unwanted_error(nic, &bytes) {
+            return;
+        }
         let known = self
             .devices
             .as_mut()
@@ -148,6 +146,7 @@ impl Fabric {
             self.totals.sent += 1;
             PacketId(self.next_packet)
         });
+        self.clamp_mss(nic, &mut bytes);
         self.transmit(now, nic, id, bytes);
     }
 
@@ -179,24 +178,21 @@ impl Fabric {
     /// When the next packet reaches the end of its link.
     #[must_use]
     pub fn next_delivery(&self) -> Option<Instant> {
-        self.heap.peek().map(|e| e.0.0)
+        self.flights.next()
     }
 
     /// Whether no packet is on its way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.heap.is_empty()
+        self.flights.is_empty()
     }
 
     /// The next packet, due by `now`, that reaches a node it is addressed to: NIC and bytes. Forwarding happens on
     /// the way. `None` when nothing more is due.
     pub fn poll_arrival(&mut self, now: Instant) -> Option<(usize, PacketId, Vec<u8>)> {
-        while self.arrived.is_empty() && self.next_delivery()? <= now {
-            let Reverse((_, _, slot)) = self.heap.pop()?;
-            self.free.push(slot);
-            if let Some(packet) = self.in_flight[slot].take() {
-                self.receive(now, packet);
-            }
+        while self.arrived.is_empty() {
+            let packet = self.flights.arrive(now)?;
+            self.receive(now, packet);
         }
         self.arrived.pop_front()
     }
@@ -218,6 +214,7 @@ impl Fabric {
     fn receive(&mut self, now: Instant, packet: InFlight) {
         let InFlight { to, id, mut bytes } = packet;
         self.tap(now, to, Direction::In, id, &bytes, None);
+        self.clamp_mss(to, &mut bytes);
         if let Some(devices) = self.devices.as_mut().filter(|d| d.on_device[to]) {
             let mark = fingerprint(&bytes);
             devices.known.insert(mark, id);
@@ -273,6 +270,7 @@ impl Fabric {
                 self.refuse(now, node, from, id, &bytes, cause, complaint)
             }
             Next::Out { nic, hop } => {
+                self.clamp_mss(nic, &mut bytes);
                 let mtu = self.lanes[nic].mtu;
                 if hop && !rewrite::decrement_ttl(&mut bytes) {
                     let (cause, complaint) = (DropCause::TimeToLive, Complaint::TimeExceeded);
@@ -286,6 +284,35 @@ impl Fabric {
                 }
             }
         }
+    }
+
+    /// At a node that clamps: an end that sends through the link of `nic` hears of no larger segments than it carries.
+    fn clamp_mss(&self, nic: usize, bytes: &mut [u8]) {
+        let node = &self.topology.nodes[self.topology.nics[nic].node];
+        if node.kind != NodeKind::Router || !node.forwarding.mss_clamp {
+            return;
+        }
+        // Headers without options, as the option counts them (RFC 6691 §2).
+        let headers = if bytes.first().is_some_and(|b| b >> 4 == 6) {
+            60
+        } else {
+            40
+        };
+        let largest = self.lanes[nic].mtu.saturating_sub(headers);
+        rewrite::clamp_mss(bytes, u16::try_from(largest).unwrap_or(u16::MAX));
+    }
+
+    /// Whether the kernel sends an ICMP error as a router that is to send none.
+    fn is_unwanted_error(&self, nic: usize, bytes: &[u8]) -> bool {
+        let node = &self.topology.nodes[self.topology.nics[nic].node];
+        if node.kind != NodeKind::Router || node.forwarding.icmp_errors {
+            return false;
+        }
+        Packet::read(bytes).is_some_and(|packet| {
+            let own = |n: &usize| self.topology.nics[*n].address == packet.source;
+            matches!(packet.transport, Transport::Icmp(icmp) if matches!(icmp.kind, 3 | 11))
+                && node.nics.iter().any(own)
+        })
     }
 
     /// A forwarding node drops a packet and tells its source.
@@ -303,7 +330,9 @@ impl Fabric {
         self.totals.dropped += 1;
         self.report_drop(now, node, id, cause, None, bytes);
         // The answer comes from the port at which the packet came in (RFC 1812 §4.3.2.4).
-        let Some(port) = from else { return };
+        let Some(port) = from.filter(|_| self.topology.nodes[node].forwarding.icmp_errors) else {
+            return;
+        };
         let router = self.topology.nics[port].address;
         if let Some(answer) = icmp::complain(router, bytes, complaint) {
             self.send(now, port, answer);
@@ -330,7 +359,7 @@ impl Fabric {
         match verdict {
             Verdict::Pass(at) => {
                 self.tap(now, nic, Direction::Out, id, &bytes, None);
-                self.hold(at, InFlight { to, id, bytes });
+                self.flights.depart(at, InFlight { to, id, bytes });
             }
             Verdict::Drop(cause) => {
                 self.totals.dropped += 1;
@@ -340,21 +369,6 @@ impl Fabric {
                 self.report_drop(now, node, id, cause, link, &bytes);
             }
         }
-    }
-
-    fn hold(&mut self, at: Instant, packet: InFlight) {
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.in_flight[slot] = Some(packet);
-                slot
-            }
-            None => {
-                self.in_flight.push(Some(packet));
-                self.in_flight.len() - 1
-            }
-        };
-        self.sequence += 1;
-        self.heap.push(Reverse((at, self.sequence, slot)));
     }
 
     fn tap(

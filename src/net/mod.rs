@@ -4,6 +4,7 @@
 
 mod docker;
 mod fabric;
+mod flight;
 mod forward;
 mod icmp;
 pub mod topology;

@@ -97,6 +97,27 @@ pub struct Node {
     pub nics: Vec<usize>,
     /// Where it sends what; the longest prefix wins.
     pub routes: Vec<Route>,
+    /// How it forwards, if it is a router.
+    pub forwarding: Forwarding,
+}
+
+/// What a router does beside forwarding, be it ours or the kernel's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forwarding {
+    /// Lowers the segment size that a SYN offers to what its links carry (RFC 4459 §3.2).
+    pub mss_clamp: bool,
+    /// Answers what it cannot forward with ICMP errors (RFC 1812 §4.3.2). Without them and without the clamp, a link
+    /// smaller than the hosts' is a black hole (RFC 2923 §2.1).
+    pub icmp_errors: bool,
+}
+
+impl Default for Forwarding {
+    fn default() -> Self {
+        Self {
+            mss_clamp: true,
+            icmp_errors: true,
+        }
+    }
 }
 
 /// A line of a node's routing table.

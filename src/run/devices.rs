@@ -22,7 +22,6 @@ pub(super) struct Kernel {
 
 impl Kernel {
     pub(super) fn set_up(plan: &Plan) -> io::Result<Self> {
-        crate::os::ready()?;
         let topology = &plan.topology;
         let mut kernel = Self {
             namespaces: Vec::new(),

@@ -3,7 +3,7 @@
 use super::files::Files;
 use crate::dissect::message::Frame;
 use crate::dissect::{Dissector, Sight};
-use crate::event::{Crossing, Direction, DropCause, Event, PacketId, Sink, TapId, What};
+use crate::event::{Crossing, Direction, DropCause, Event, Fact, PacketId, Sink, TapId, What};
 use crate::expect::TapRecord;
 use crate::lab::plan::Plan;
 use crate::report::comments::Annotator;
@@ -22,10 +22,15 @@ pub(super) struct Recording {
     /// In labs with real programs: kept until the end, when all secrets are known. A real server keeps its secrets to
     /// itself; ours come from the client, after the ServerHello that they must precede in a capture.
     held: Option<Vec<Held>>,
+    /// Packets are not recorded at all.
+    deaf: bool,
     annotator: Annotator,
     main_eyes: Option<Eyes>,
     tap_eyes: Vec<Eyes>,
 }
+
+/// More events are not kept: a run that makes them is a load test, and nobody reads them.
+const EVENTS_MAX: usize = 100_000;
 
 /// A crossing that is held.
 struct Held {
@@ -53,7 +58,7 @@ impl Eyes {
 }
 
 impl Recording {
-    pub(super) fn new(plan: Plan, files: Files) -> Self {
+    pub(super) fn new(plan: Plan, files: Files, packets: bool) -> Self {
         let taps = 0..plan.topology.nics.len();
         Self {
             taps: taps
@@ -67,6 +72,7 @@ impl Recording {
             tap_eyes: taps.map(|_| Eyes::new()).collect(),
             main_eyes: Some(Eyes::new()),
             held: plan.program().is_some().then(Vec::new),
+            deaf: !packets,
             plan: Some(plan),
             files,
             ..Self::default()
@@ -90,6 +96,9 @@ impl Recording {
 
 impl Sink for Recording {
     fn crossing(&mut self, crossing: &Crossing<'_>) {
+        if self.deaf {
+            return;
+        }
         if let Some(held) = &mut self.held {
             held.push(Held {
                 at: crossing.at,
@@ -127,6 +136,18 @@ impl Sink for Recording {
             self.files.secret(line);
             self.secrets.push(line.clone());
         }
-        self.events.push(event.clone());
+        // What happens once is kept whatever comes before it.
+        let once = matches!(
+            event.what,
+            What::Limit { .. }
+                | What::Fact(
+                    Fact::ProgramStarted { .. }
+                        | Fact::ProgramEnded { .. }
+                        | Fact::StepFailed { .. }
+                )
+        );
+        if once || self.events.len() < EVENTS_MAX {
+            self.events.push(event.clone());
+        }
     }
 }

@@ -33,6 +33,11 @@ impl Congestion {
         self.window
     }
 
+    /// Segments are smaller from now on.
+    pub(super) const fn set_mss(&mut self, mss: usize) {
+        self.mss = mss;
+    }
+
     /// `bytes` were acknowledged for the first time.
     pub(super) fn on_acknowledged(&mut self, bytes: usize) {
         self.recovering = self.recovering.saturating_sub(bytes);

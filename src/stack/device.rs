@@ -16,9 +16,14 @@ impl Pool {
     /// More than a burst of one window needs; what comes back beyond it is freed.
     const KEEP: usize = 1024;
 
+    /// More bytes than any headers have. smoltcp leaves unused fields of a header as they are, and they must be zero;
+    /// what follows the headers it always writes.
+    const HEADERS: usize = 128;
+
     pub(super) fn take(&self, length: usize) -> Vec<u8> {
         let mut buffer = self.0.borrow_mut().pop().unwrap_or_default();
-        buffer.clear();
+        let headers = Self::HEADERS.min(length).min(buffer.len());
+        buffer[..headers].fill(0);
         buffer.resize(length, 0);
         buffer
     }
@@ -49,6 +54,11 @@ impl Port {
             mtu,
             checksums,
         }
+    }
+
+    /// An empty port for packets of at most `mtu` bytes, otherwise like this one.
+    pub(super) fn narrower(&self, mtu: usize) -> Self {
+        Self::new(mtu, self.checksums, self.pool.clone())
     }
 }
 

@@ -8,36 +8,52 @@ use super::congestion::Congestion;
 use crate::time::Instant;
 use crate::wire::packet::{FlowKey, Segment};
 
+/// Laid out as written, from the start of a cache line: what every packet needs comes first. With many connections
+/// open, each line of a flow that is touched is a miss.
+#[repr(C, align(64))]
 pub(super) struct Flow {
     pub(super) set: SocketSet<'static>,
-    pub(super) key: FlowKey,
     /// Which of the stack's NICs.
     pub(super) nic: usize,
-    /// Time of its one live entry in the wheel.
-    pub(super) armed: Option<Instant>,
-    /// When it wants to be looked at next.
-    pub(super) deadline: Option<Instant>,
     pub(super) dirty: bool,
     /// Its stream is gone: it closes by itself and is then forgotten.
     pub(super) orphan: bool,
+    acknowledge_now: bool,
+    pub(super) end: Option<End>,
     /// The listener whose backlog it counts against, while the handshake lasts.
     pub(super) half_open: Option<u16>,
-    pub(super) end: Option<End>,
-    acknowledge_now: bool,
-    pub(super) options: TcpOptions,
-    /// Largest segment of data we send, in bytes.
-    mss: usize,
-    congestion: Option<Congestion>,
-    /// `send_queue()` when we last looked.
-    queued: usize,
+    last_ack: Option<u32>,
+    /// The window that came with it.
+    last_window: u16,
     /// Highest sequence number sent, plus one.
     sent_to: Option<u32>,
-    last_ack: Option<u32>,
+    /// What was sent up to this sequence number was too big, and leaves again in smaller segments: no congestion.
+    resized_to: Option<u32>,
+    send_again: bool,
     duplicate_acks: u32,
+    /// As many of them as the socket takes for duplicates.
+    duplicates_seen: u32,
+    /// What was sent when a segment was found lost: recovery lasts until that is acknowledged (RFC 6582 §3.2).
+    recover: Option<u32>,
+    /// The last acknowledgment was one of new data, in recovery, and not of all: the next segment is lost too.
+    partial_ack: bool,
+    /// How often the socket must see the last acknowledgment again to find a loss.
+    repeats: u32,
+    /// What is sent again next is so because of it.
+    resends_partial: bool,
     /// When the peer was last heard.
     heard: Instant,
     /// Since when something waits for an acknowledgment.
     waiting_since: Option<Instant>,
+    /// `send_queue()` when we last looked.
+    queued: usize,
+    /// Largest segment of data we send, in bytes.
+    mss: usize,
+    /// Largest packet that the way to the peer carries, where that is known to be less than our NIC's MTU.
+    pub(super) path_mtu: Option<usize>,
+    congestion: Option<Congestion>,
+    pub(super) options: TcpOptions,
+    pub(super) key: FlowKey,
 }
 
 /// How a connection ended other than by FIN.
@@ -85,24 +101,31 @@ impl Flow {
         set.add(socket);
         Self {
             set,
-            key,
             nic,
-            armed: None,
-            deadline: None,
             dirty: false,
             orphan: false,
-            half_open: None,
-            end: None,
             acknowledge_now: false,
-            options,
-            mss,
-            congestion: None,
-            queued: 0,
-            sent_to: None,
+            end: None,
+            half_open: None,
             last_ack: None,
+            last_window: 0,
+            sent_to: None,
+            resized_to: None,
+            send_again: false,
             duplicate_acks: 0,
+            duplicates_seen: 0,
+            recover: None,
+            partial_ack: false,
+            repeats: 0,
+            resends_partial: false,
             heard: now,
             waiting_since: None,
+            queued: 0,
+            mss,
+            path_mtu: None,
+            congestion: None,
+            options,
+            key,
         }
     }
 
@@ -151,13 +174,54 @@ impl Flow {
         if segment.flags.ack() {
             let again = self.last_ack == Some(segment.acknowledgment);
             let pure = segment.payload.is_empty() && segment.flags.0 & 0x07 == 0;
-            self.duplicate_acks = if again && pure {
-                self.duplicate_acks + 1
-            } else {
-                0
-            };
+            self.count_duplicates(again && pure, segment);
+            self.partial_ack = false;
+            if !again && let Some(recover) = self.recover {
+                let before = segment.acknowledgment.wrapping_sub(recover).cast_signed() < 0;
+                self.recover = Some(recover).filter(|_| before);
+                self.partial_ack = before && pure;
+                self.repeats = if self.partial_ack { 3 } else { 0 };
+            }
+            self.last_window = segment.window;
             self.last_ack = Some(segment.acknowledgment);
         }
+    }
+
+    /// A duplicate leaves the window alone (RFC 5681 §2). Linux opens its window while it reports a gap, and the
+    /// socket counts only the first kind: where there is a gap, the SACK option says so (RFC 6675 §2).
+    fn count_duplicates(&mut self, again: bool, segment: &Segment<'_>) {
+        self.repeats = 0;
+        let same_window = segment.window == self.last_window;
+        if !again || !(same_window || segment.sack) {
+            (self.duplicate_acks, self.duplicates_seen) = (0, 0);
+            return;
+        }
+        self.duplicate_acks += 1;
+        self.duplicates_seen = if same_window {
+            self.duplicates_seen + 1
+        } else {
+            0
+        };
+        if self.duplicate_acks == 3 {
+            self.repeats = 3_u32.saturating_sub(self.duplicates_seen);
+        }
+    }
+
+    /// Whether [`Flow::takes_repeats`] may give any.
+    pub(super) const fn has_repeats(&self) -> bool {
+        self.repeats > 0
+    }
+
+    /// How often the socket, which has seen the last acknowledgment once, must see it again: smoltcp sends again after
+    /// three duplicates only. Of a partial acknowledgment nobody sends any, and of others it may have missed some. Asked
+    /// once.
+    pub(super) fn takes_repeats(&mut self) -> u32 {
+        let repeats = std::mem::take(&mut self.repeats);
+        if self.socket().send_queue() == 0 {
+            return 0;
+        }
+        self.resends_partial |= std::mem::take(&mut self.partial_ack);
+        repeats
     }
 
     /// Takes note of what the socket did with the last segment.
@@ -178,12 +242,10 @@ impl Flow {
     /// FIN, is not left waiting, as Linux does when TIME-WAIT begins. smoltcp delays it like any other and has no
     /// switch for it. Only while nothing else is to be sent, which would then be timed wrongly.
     pub(super) fn acknowledge_at(&mut self, now: Instant) -> Option<Instant> {
-        let wanted = std::mem::take(&mut self.acknowledge_now);
-        let delay = self
-            .options
-            .ack_delay
-            .filter(|_| wanted && self.queued == 0);
-        delay.map(|delay| now + delay)
+        if !std::mem::take(&mut self.acknowledge_now) || self.queued > 0 {
+            return None;
+        }
+        self.options.ack_delay.map(|delay| now + delay)
     }
 
     /// Notes a segment that the socket sends.
@@ -197,14 +259,57 @@ impl Flow {
             .is_none_or(|to| to.wrapping_sub(end).cast_signed() < 0);
         if new {
             self.sent_to = Some(end);
+        } else if self
+            .resized_to
+            .is_some_and(|to| end.wrapping_sub(to).cast_signed() <= 0)
+        {
+            // Not lost to congestion.
+        } else if std::mem::take(&mut self.resends_partial) {
+            // The window was reduced when recovery began.
         } else if let Some(congestion) = &mut self.congestion {
             let timeout = self.duplicate_acks < 3;
+            // After a timeout everything is sent again.
+            self.recover = self.sent_to.filter(|_| !timeout);
             // Any segment sent again in a go-back-N round is the same loss.
             congestion.on_retransmission(
                 self.queued,
                 timeout && self.last_ack == Some(segment.sequence),
             );
         }
+    }
+
+    /// Whether a segment with this sequence number is in flight (RFC 5927 §4.1: what ICMP quotes must be).
+    pub(super) fn is_in_flight(&self, sequence: u32) -> bool {
+        let (Some(from), Some(to)) = (self.last_ack, self.sent_to) else {
+            return false;
+        };
+        sequence.wrapping_sub(from) < to.wrapping_sub(from)
+    }
+
+    /// The way to the peer carries `mtu` bytes at most. `false`, and nothing changed, when we knew.
+    pub(super) fn narrow(&mut self, mtu: usize) -> bool {
+        // As in `Stack::mss_at`.
+        let mss = mtu.saturating_sub(40);
+        if mss >= self.mss {
+            return false;
+        }
+        self.mss = mss;
+        self.path_mtu = Some(mtu);
+        if let Some(congestion) = &mut self.congestion {
+            congestion.set_mss(mss);
+        }
+        true
+    }
+
+    /// What is in flight is to leave again at once.
+    pub(super) const fn resize(&mut self) {
+        self.resized_to = self.sent_to;
+        self.send_again = true;
+    }
+
+    /// Whether it is to leave again now; asked once.
+    pub(super) fn takes_again(&mut self) -> bool {
+        std::mem::take(&mut self.send_again)
     }
 
     /// How many of `wanted` bytes may be given to the socket now.
@@ -246,5 +351,68 @@ impl Flow {
         }
         let since = *self.waiting_since.get_or_insert(now);
         Some(since.max(self.heard) + self.options.give_up)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::packet::Flags;
+
+    /// The third duplicate is one whatever the window did, if it reports a gap; the socket sees it as often as it
+    /// missed duplicates.
+    #[test]
+    fn a_window_that_grows_hides_no_loss() {
+        let repeats = |acks: &[(u32, u16, bool)]| {
+            let key = FlowKey {
+                local: ([203, 192, 1, 50], 50_000).into(),
+                remote: ([198, 51, 100, 10], 443).into(),
+            };
+            let options = TcpOptions::default();
+            let mut flow = Flow::new(key, 0, 1_460, options, Instant::ZERO);
+            let mut all = Vec::new();
+            for (acknowledgment, window, sack) in acks {
+                let segment = Segment {
+                    source_port: 443,
+                    destination_port: 50_000,
+                    sequence: 1,
+                    acknowledgment: *acknowledgment,
+                    flags: Flags(0x10),
+                    window: *window,
+                    mss: None,
+                    window_scale: None,
+                    sack_permitted: false,
+                    sack: *sack,
+                    header_bytes: 20,
+                    payload: &[],
+                };
+                flow.on_segment(&segment, Instant::ZERO);
+                all.push(flow.repeats);
+            }
+            all
+        };
+        let same = (9, 500, false);
+        assert_eq!(repeats(&[same, same, same, same, same]), [0, 0, 0, 0, 0]);
+        let growing = |sack| {
+            [
+                (9, 500, sack),
+                (9, 501, sack),
+                (9, 502, sack),
+                (9, 503, sack),
+            ]
+        };
+        assert_eq!(repeats(&growing(true)), [0, 0, 0, 3]);
+        assert_eq!(
+            repeats(&growing(false)),
+            [0, 0, 0, 0],
+            "updates of the window"
+        );
+        let once = [
+            (9, 500, true),
+            (9, 501, true),
+            (9, 501, true),
+            (9, 501, true),
+        ];
+        assert_eq!(repeats(&once), [0, 0, 0, 1]);
     }
 }

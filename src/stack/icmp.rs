@@ -15,7 +15,51 @@ pub(super) fn unreachable_flow(message: &Icmp<'_>) -> Option<FlowKey> {
     if message.kind != UNREACHABLE || message.code == TOO_BIG {
         return None;
     }
+    quoted_flow(message.payload)
+}
+
+/// A router has no room for a packet of ours.
+pub(super) struct TooBig {
+    pub(super) flow: FlowKey,
+    /// Sequence number of the packet's segment.
+    pub(super) sequence: u32,
+    /// What there is room for, in bytes of IP packet.
+    pub(super) mtu: usize,
+}
+
+/// What a "fragmentation needed" message says (RFC 1191 §4).
+pub(super) fn too_big(message: &Icmp<'_>) -> Option<TooBig> {
+    if message.kind != UNREACHABLE || message.code != TOO_BIG {
+        return None;
+    }
     let quoted = message.payload;
+    let flow = quoted_flow(quoted)?;
+    let header = usize::from(quoted[0] & 15) * 4;
+    let sequence = quoted.get(header + 4..header + 8)?.try_into().ok()?;
+    let mtu = match u16::from_be_bytes([message.rest[2], message.rest[3]]) {
+        // An old router does not say: the next smaller size that links have (RFC 1191 §7.1).
+        0 => {
+            let sent = u16::from_be_bytes([quoted[2], quoted[3]]);
+            let smaller = PLATEAUS.iter().find(|p| **p < sent);
+            smaller.copied().unwrap_or(MTU_MIN)
+        }
+        said => said.max(MTU_MIN),
+    };
+    Some(TooBig {
+        flow,
+        sequence: u32::from_be_bytes(sequence),
+        mtu: usize::from(mtu),
+    })
+}
+
+/// RFC 1191 §7, table 7-1.
+const PLATEAUS: [u16; 10] = [
+    32_000, 17_914, 8_166, 4_352, 2_002, 1_492, 1_006, 508, 296, 68,
+];
+/// What every link carries (RFC 791 §3.2).
+const MTU_MIN: u16 = 68;
+
+fn quoted_flow(quoted: &[u8]) -> Option<FlowKey> {
     let header = usize::from(quoted.first()? & 15) * 4;
     let ports = quoted.get(header..header + 4)?;
     if quoted[0] >> 4 != 4 || header < 20 || quoted[9] != protocol::TCP {
@@ -31,4 +75,41 @@ pub(super) fn unreachable_flow(message: &Icmp<'_>) -> Option<FlowKey> {
         local: SocketAddr::new(address(12)?, port(0)),
         remote: SocketAddr::new(address(16)?, port(2)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::packet::{Packet, Transport};
+    use etherparse::icmpv4::DestUnreachableHeader::FragmentationNeeded;
+    use etherparse::{Icmpv4Type, PacketBuilder};
+
+    #[test]
+    fn what_fits_is_said_or_guessed() {
+        let mut segment = Vec::new();
+        PacketBuilder::ipv4([203, 192, 1, 50], [198, 51, 100, 10], 64)
+            .tcp(50_000, 443, 7, 64_240)
+            .write(&mut segment, &[0; 1_460])
+            .unwrap();
+        let read = |next_hop_mtu, quote: usize| {
+            let mut error = Vec::new();
+            PacketBuilder::ipv4([203, 192, 1, 1], [203, 192, 1, 50], 64)
+                .icmpv4(Icmpv4Type::DestinationUnreachable(FragmentationNeeded {
+                    next_hop_mtu,
+                }))
+                .write(&mut error, &segment[..quote])
+                .unwrap();
+            let Transport::Icmp(icmp) = Packet::read(&error).unwrap().transport else {
+                panic!("ICMP")
+            };
+            assert_eq!(unreachable_flow(&icmp), None, "a matter of size");
+            too_big(&icmp).map(|t| (t.flow.local.port(), t.sequence, t.mtu))
+        };
+        assert_eq!(read(1_400, 28), Some((50_000, 7, 1_400)));
+        assert_eq!(read(0, 28), Some((50_000, 7, 1_492)));
+        assert_eq!(read(5, 548), Some((50_000, 7, 68)));
+        for cut in 0..28 {
+            assert_eq!(read(1_400, cut), None, "{cut} bytes quoted");
+        }
+    }
 }

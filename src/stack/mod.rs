@@ -7,7 +7,7 @@
 //! use a [`Host`].
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -28,6 +28,8 @@ mod host;
 mod icmp;
 mod listener;
 mod stream;
+mod table;
+mod timers;
 mod udp;
 mod wheel;
 
@@ -40,8 +42,9 @@ pub use udp::UdpSocket;
 use device::Port;
 use flow::{End, Flow};
 use listener::Listener;
+use table::FlowTable;
+use timers::Timers;
 use udp::UdpPort;
-use wheel::Wheel;
 
 /// How connections of a stack behave. Buffers are fixed for a connection's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,10 +103,20 @@ pub struct StackConfig {
 
 struct Nic {
     interface: Interface,
+    /// The same for smaller packets, by their size: smoltcp's sockets ask their interface how much they may send.
+    narrow: BTreeMap<usize, Interface>,
     port: Port,
     address: IpAddr,
     mtu: usize,
     routes: Vec<(IpAddr, u8)>,
+}
+
+impl Nic {
+    /// What a flow sends through, where its way carries packets of `mtu` bytes at most.
+    fn way_out(&mut self, mtu: Option<usize>) -> (&mut Interface, &mut Port) {
+        let narrow = mtu.and_then(|mtu| self.narrow.get_mut(&mtu));
+        (narrow.unwrap_or(&mut self.interface), &mut self.port)
+    }
 }
 
 /// A TCP/IP stack.
@@ -113,60 +126,23 @@ pub struct Stack {
     options: TcpOptions,
     flows: Vec<Option<Box<Flow>>>,
     free: Vec<u32>,
-    table: HashMap<FlowKey, u32, FlowHash>,
+    table: FlowTable,
     dirty: VecDeque<u32>,
-    wheel: Wheel,
+    timers: Timers,
     listeners: BTreeMap<u16, Listener>,
     udp: BTreeMap<u16, UdpPort>,
     /// smoltcp answers what belongs to no flow (RST, echo reply, port unreachable) from an empty set.
     nobody: SocketSet<'static>,
     outgoing: VecDeque<(usize, Vec<u8>)>,
+    /// Packet sizes learnt from routers, by destination, and until when they hold.
+    path_mtus: BTreeMap<IpAddr, (usize, Instant)>,
     next_port: u16,
     /// Told when there is something to service; see [`Stack::on_touched`].
     touched: Option<Box<dyn Fn()>>,
 }
 
-/// Hashes flow keys with FxHash's multiply and rotate: the keys come from our own nodes, so nobody can aim at it,
-/// and no map is ever iterated.
-#[derive(Default, Clone)]
-struct FlowHash;
-
-struct FlowHasher(u64);
-
-impl std::hash::BuildHasher for FlowHash {
-    type Hasher = FlowHasher;
-    fn build_hasher(&self) -> FlowHasher {
-        FlowHasher(0)
-    }
-}
-
-impl std::hash::Hasher for FlowHasher {
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 29)
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
-    }
-    fn write_u32(&mut self, word: u32) {
-        self.write_u64(u64::from(word));
-    }
-    fn write_u16(&mut self, word: u16) {
-        self.write_u64(u64::from(word));
-    }
-    fn write_u8(&mut self, word: u8) {
-        self.write_u64(u64::from(word));
-    }
-    fn write_isize(&mut self, word: isize) {
-        self.write_u64(word.cast_unsigned() as u64);
-    }
-}
+/// How long a path's packet size is remembered (RFC 1191 §6.3; Linux's route/mtu_expires).
+const PATH_MTU_LASTS: Duration = Duration::from_secs(600);
 
 /// First port used for outgoing connections; at the end of the range they go on at [`SECOND_PORT`].
 const FIRST_PORT: u16 = 49_152;
@@ -179,21 +155,10 @@ impl Stack {
         let mut nics = Vec::new();
         for nic in config.nics {
             let mut port = Port::new(nic.mtu, config.checksums, config.pool.clone());
-            let mut c = Config::new(HardwareAddress::Ip);
-            c.random_seed = config.rng.next_u64();
-            let mut interface = Interface::new(c, &mut port, micros(config.clock.now()));
-            interface.update_ip_addrs(|addresses| {
-                // The prefix plays no part: without an Ethernet below there are no neighbours to tell from gateways.
-                let own = IpCidr::new(nic.address.into(), 0);
-                // An interface has room for eight addresses, and this is the first.
-                let _ = addresses.push(own);
-            });
-            // The next hop's address plays no part either; a default route must exist.
-            let routes = interface.routes_mut();
-            let _ = routes.add_default_ipv4_route(Ipv4Address::new(0, 0, 0, 1));
-            let _ = routes.add_default_ipv6_route(Ipv6Address::new(0, 0, 0, 0, 0, 0, 0, 1));
+            let (seed, now) = (config.rng.next_u64(), config.clock.now());
             nics.push(Nic {
-                interface,
+                interface: interface(nic.address, &mut port, seed, now),
+                narrow: BTreeMap::new(),
                 port,
                 address: nic.address,
                 mtu: nic.mtu,
@@ -206,13 +171,14 @@ impl Stack {
             options: config.tcp,
             flows: Vec::new(),
             free: Vec::new(),
-            table: HashMap::default(),
+            table: FlowTable::default(),
             dirty: VecDeque::new(),
-            wheel: Wheel::default(),
+            timers: Timers::default(),
             listeners: BTreeMap::new(),
             udp: BTreeMap::new(),
             nobody: SocketSet::new(Vec::new()),
             outgoing: VecDeque::new(),
+            path_mtus: BTreeMap::new(),
             next_port: FIRST_PORT,
             touched: None,
         }
@@ -239,7 +205,7 @@ impl Stack {
                     remote: SocketAddr::new(packet.source, segment.source_port),
                 };
                 // Only what is used below is copied out of the view, which borrows the bytes.
-                let known = self.table.get(&key).copied();
+                let known = self.table.get(&key);
                 let id = match known {
                     Some(id) => id,
                     None => match self.admit(key, &segment, nic)? {
@@ -259,7 +225,11 @@ impl Stack {
                 }
                 flow.on_segment(&segment, now);
                 let syn_ack = segment.flags.syn() && segment.flags.ack();
-                self.feed(id, bytes);
+                if flow.has_repeats() {
+                    self.feed_again(id, bytes);
+                } else {
+                    self.feed(id, bytes);
+                }
                 if syn_ack {
                     // At once, so that the handshake's ACK is a packet of its own whatever the program writes next.
                     self.service_flow(id);
@@ -276,6 +246,9 @@ impl Stack {
                 if let Some(key) = icmp::unreachable_flow(&message) {
                     self.unreachable(key);
                 }
+                if let Some(too_big) = icmp::too_big(&message) {
+                    self.too_big(&too_big);
+                }
                 self.answer_as_nobody(nic, bytes);
                 Ok(())
             }
@@ -289,36 +262,22 @@ impl Stack {
     /// Lets timers run out that are due.
     pub fn handle_timeouts(&mut self) {
         let now = self.clock.now();
-        while let Some((at, id)) = self.wheel.pop_due(now) {
-            let Some(flow) = &mut self.flows[id as usize] else {
-                continue;
-            };
-            if flow.armed != Some(at) {
-                continue;
-            }
-            flow.armed = None;
-            match flow.deadline {
-                Some(deadline) if deadline <= now => self.mark(id),
-                // Its time was put off since: the entry moves on.
-                Some(deadline) => {
-                    flow.armed = Some(deadline);
-                    self.wheel.push(deadline, id);
-                }
-                None => {}
-            }
+        while let Some(id) = self.timers.pop_due(now) {
+            self.mark(id);
         }
     }
 
     /// When [`Stack::handle_timeouts`] wants to be called next.
     pub fn next_deadline(&mut self) -> Option<Instant> {
-        self.wheel.next()
+        self.timers.next()
     }
 
     /// Lets every touched flow send what it can.
     pub fn service(&mut self) {
         while let Some(id) = self.dirty.pop_front() {
-            if let Some(flow) = &mut self.flows[id as usize] {
-                flow.dirty = false;
+            if let Some(flow) = &mut self.flows[id as usize]
+                && std::mem::take(&mut flow.dirty)
+            {
                 self.service_flow(id);
                 self.forget_if_over(id);
             }
@@ -378,8 +337,14 @@ impl Stack {
         self.nics[nic].mtu.saturating_sub(40)
     }
 
-    fn insert(&mut self, flow: Flow) -> u32 {
+    fn insert(&mut self, mut flow: Flow) -> u32 {
         let key = flow.key;
+        let now = self.clock.now();
+        if let Some((mtu, until)) = self.path_mtus.get(&key.remote.ip())
+            && *until > now
+        {
+            flow.narrow(*mtu);
+        }
         let flow = Some(Box::new(flow));
         let id = match self.free.pop() {
             Some(id) => {
@@ -424,6 +389,15 @@ impl Stack {
         self.collect(index, None);
     }
 
+    /// Gives an acknowledgment to its flow's socket, and again as often as it takes until the socket finds the loss.
+    fn feed_again(&mut self, id: u32, bytes: Vec<u8>) {
+        self.feed(id, bytes.clone());
+        let flow = self.flows[id as usize].as_deref_mut();
+        for _ in 0..flow.map_or(0, Flow::takes_repeats) {
+            self.feed(id, bytes.clone());
+        }
+    }
+
     fn answer_as_nobody(&mut self, nic: usize, bytes: Vec<u8>) {
         let now = micros(self.clock.now());
         let n = &mut self.nics[nic];
@@ -444,28 +418,25 @@ impl Stack {
             self.end(id, End::TimedOut);
             return;
         }
-        let nic = &mut self.nics[flow.nic];
-        while nic.interface.poll_egress(now, &mut nic.port, &mut flow.set)
-            == PollResult::SocketStateChanged
-        {}
-        if let Some(later) = flow.acknowledge_at(instant) {
-            nic.interface
-                .poll_egress(micros(later), &mut nic.port, &mut flow.set);
+        let (interface, port) = self.nics[flow.nic].way_out(flow.path_mtu);
+        if flow.takes_again()
+            && let Some(at) = interface.poll_at(now, &flow.set)
+        {
+            // The retransmission timer runs out at once: the socket is told the time at which it would.
+            interface.poll_egress(at.max(now), port, &mut flow.set);
         }
-        let poll_at = nic
-            .interface
+        while interface.poll_egress(now, port, &mut flow.set) == PollResult::SocketStateChanged {}
+        if let Some(later) = flow.acknowledge_at(instant) {
+            interface.poll_egress(micros(later), port, &mut flow.set);
+        }
+        let poll_at = interface
             .poll_at(now, &flow.set)
             // smoltcp says "at once" with the time zero.
             .map(|at| from_micros(at).max(instant));
         // A SYN or FIN that has just left is waited for from now on.
         let give_up = give_up.or_else(|| flow.give_up_at(instant));
-        flow.deadline = [poll_at, give_up].into_iter().flatten().min();
-        if let Some(deadline) = flow.deadline
-            && flow.armed.is_none_or(|armed| deadline < armed)
-        {
-            flow.armed = Some(deadline);
-            self.wheel.push(deadline, id);
-        }
+        let deadline = [poll_at, give_up].into_iter().flatten().min();
+        self.timers.set(id, deadline);
         let index = flow.nic;
         self.collect(index, Some(id));
     }
@@ -499,6 +470,17 @@ impl Stack {
         }
     }
 
+    /// Lets a flow send at once, and leaves nothing of it for [`Stack::service`] to do.
+    fn serve(&mut self, id: u32) {
+        if let Some(flow) = &mut self.flows[id as usize] {
+            // Its place in the queue is then passed over.
+            flow.dirty = false;
+        }
+        self.service_flow(id);
+        // Its deadline may have changed even where no packet left.
+        self.notify();
+    }
+
     fn notify(&self) {
         if let Some(touched) = &self.touched {
             touched();
@@ -513,7 +495,7 @@ impl Stack {
         flow.end = Some(end);
         // Aborting wakes the stream; the RST it would send is not let out, as the peer is out of reach.
         flow.socket().abort();
-        flow.deadline = None;
+        self.timers.set(id, None);
         let index = flow.nic;
         let now = micros(self.clock.now());
         let nic = &mut self.nics[index];
@@ -531,12 +513,40 @@ impl Stack {
     /// ICMP says that the destination of `key` cannot be reached: a connection attempt fails at once (RFC 1122
     /// §4.2.3.9), an established connection goes on trying.
     fn unreachable(&mut self, key: FlowKey) {
-        if let Some(&id) = self.table.get(&key)
+        if let Some(id) = self.table.get(&key)
             && let Some(flow) = &self.flows[id as usize]
             && flow.state() == State::SynSent
         {
             self.end(id, End::Unreachable);
         }
+    }
+
+    /// A router says that a packet of ours was too big for its next link: the flow's segments shrink, and what was in
+    /// flight leaves again (RFC 1191 §6.4). Later connections to the same host begin with the smaller size.
+    fn too_big(&mut self, message: &icmp::TooBig) {
+        let Some(id) = self.table.get(&message.flow) else {
+            return;
+        };
+        let Some(flow) = &mut self.flows[id as usize] else {
+            return;
+        };
+        let mtu = message.mtu;
+        if !flow.is_in_flight(message.sequence) || !flow.narrow(mtu) {
+            return;
+        }
+        flow.resize();
+        let nic = &mut self.nics[flow.nic];
+        let now = self.clock.now();
+        if !nic.narrow.contains_key(&mtu) {
+            let mut shape = nic.port.narrower(mtu);
+            // It opens no connections, so that its random numbers are not used.
+            let narrow = interface(nic.address, &mut shape, 0, now);
+            nic.narrow.insert(mtu, narrow);
+        }
+        let until = now + PATH_MTU_LASTS;
+        self.path_mtus
+            .insert(message.flow.remote.ip(), (mtu, until));
+        self.mark(id);
     }
 
     fn forget_if_over(&mut self, id: u32) {
@@ -546,6 +556,7 @@ impl Stack {
         if flow.orphan && matches!(flow.state(), State::Closed | State::Listen) {
             self.table.remove(&flow.key);
             self.flows[id as usize] = None;
+            self.timers.set(id, None);
             self.free.push(id);
         }
     }
@@ -573,12 +584,30 @@ impl Stack {
                 local: SocketAddr::new(local, port),
                 remote,
             };
-            if !self.table.contains_key(&key) && !self.udp.contains_key(&port) {
+            if self.table.get(&key).is_none() && !self.udp.contains_key(&port) {
                 return Some(port);
             }
         }
         None
     }
+}
+
+/// A smoltcp interface with one address, for packets of the size that `port` takes.
+fn interface(address: IpAddr, port: &mut Port, seed: u64, now: Instant) -> Interface {
+    let mut config = Config::new(HardwareAddress::Ip);
+    config.random_seed = seed;
+    let mut interface = Interface::new(config, port, micros(now));
+    interface.update_ip_addrs(|addresses| {
+        // The prefix plays no part: without an Ethernet below there are no neighbours to tell from gateways.
+        let own = IpCidr::new(address.into(), 0);
+        // An interface has room for eight addresses, and this is the first.
+        let _ = addresses.push(own);
+    });
+    // The next hop's address plays no part either; a default route must exist.
+    let routes = interface.routes_mut();
+    let _ = routes.add_default_ipv4_route(Ipv4Address::new(0, 0, 0, 1));
+    let _ = routes.add_default_ipv6_route(Ipv6Address::new(0, 0, 0, 0, 0, 0, 0, 1));
+    interface
 }
 
 fn prefix_contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {

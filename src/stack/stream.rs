@@ -56,9 +56,10 @@ impl TcpStream {
     fn wrote(&self, nodelay: bool) {
         let mut stack = self.host.stack.borrow_mut();
         if nodelay {
-            stack.service_flow(self.id);
+            stack.serve(self.id);
+        } else {
+            stack.mark(self.id);
         }
-        stack.mark(self.id);
     }
 }
 

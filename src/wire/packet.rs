@@ -69,6 +69,8 @@ pub struct Segment<'a> {
     pub window_scale: Option<u8>,
     /// SACK-permitted option (RFC 2018 §2).
     pub sack_permitted: bool,
+    /// Whether there is a SACK option (RFC 2018 §3).
+    pub sack: bool,
     /// Bytes of the TCP header.
     pub header_bytes: usize,
     /// The data.
@@ -206,16 +208,15 @@ impl<'a> Packet<'a> {
 }
 
 fn read_tcp(tcp: TcpSlice<'_>) -> Transport<'_> {
-    let (mut mss, mut window_scale, mut sack_permitted) = (None, None, false);
+    let (mut mss, mut window_scale, mut sack_permitted, mut sack) = (None, None, false, false);
     // Options that cannot be read end the list: the segment is still a segment.
     for option in tcp.options_iterator().map_while(Result::ok) {
         match option {
             TcpOptionElement::MaximumSegmentSize(v) => mss = Some(v),
             TcpOptionElement::WindowScale(v) => window_scale = Some(v),
             TcpOptionElement::SelectiveAcknowledgementPermitted => sack_permitted = true,
-            TcpOptionElement::Noop
-            | TcpOptionElement::SelectiveAcknowledgement(..)
-            | TcpOptionElement::Timestamp(..) => {}
+            TcpOptionElement::SelectiveAcknowledgement(..) => sack = true,
+            TcpOptionElement::Noop | TcpOptionElement::Timestamp(..) => {}
         }
     }
     Transport::Tcp(Segment {
@@ -228,6 +229,7 @@ fn read_tcp(tcp: TcpSlice<'_>) -> Transport<'_> {
         mss,
         window_scale,
         sack_permitted,
+        sack,
         header_bytes: tcp.header_len(),
         payload: tcp.payload(),
     })

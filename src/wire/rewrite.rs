@@ -3,18 +3,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::packet::protocol;
+use super::packet::{Flags, protocol};
 
 /// Adds to a ones'-complement checksum the change from `old` to `new` (RFC 1624 §3, equation 3).
 fn update(checksum: u16, old: &[u8], new: &[u8]) -> u16 {
-    let words = |b: &[u8]| -> Vec<u16> {
-        b.chunks(2)
-            .map(|c| u16::from_be_bytes([c[0], c.get(1).copied().unwrap_or(0)]))
-            .collect()
-    };
+    let word = |c: &[u8]| u16::from_be_bytes([c[0], c.get(1).copied().unwrap_or(0)]);
     let mut sum = u32::from(!checksum);
-    for (o, n) in words(old).into_iter().zip(words(new)) {
-        sum += u32::from(!o) + u32::from(n);
+    for (o, n) in old.chunks(2).zip(new.chunks(2)) {
+        sum += u32::from(!word(o)) + u32::from(word(n));
     }
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
@@ -44,6 +40,69 @@ pub fn decrement_ttl(packet: &mut [u8]) -> bool {
         update_at(packet, 10, &[new[0] + 1, new[1]], &new);
     }
     true
+}
+
+/// Lowers the maximum segment size that a SYN or SYN-ACK offers to `largest` bytes (RFC 4459 §3.2); the checksum
+/// follows. `false`, and nothing changed, for any other packet, for a smaller offer, and without an offer: what is not
+/// said is 536 bytes (RFC 9293 §3.7.1), for which every link has room.
+pub fn clamp_mss(packet: &mut [u8], largest: u16) -> bool {
+    let Some(tcp) = first_of_tcp(packet) else {
+        return false;
+    };
+    let flags_and_offset = packet.get(tcp + 12..tcp + 14);
+    let Some(&[offset, flags]) = flags_and_offset else {
+        return false;
+    };
+    if !Flags(flags).syn() {
+        return false;
+    }
+    let end = tcp + usize::from(offset >> 4) * 4;
+    let Some(at) = mss_option(packet, tcp + 20, end) else {
+        return false;
+    };
+    if u16::from_be_bytes([packet[at], packet[at + 1]]) <= largest {
+        return false;
+    }
+    // The checksum counts words from the start of the header; an option may begin between two.
+    let aligned = at - (at - tcp) % 2;
+    let words = aligned..(aligned + 4).min(packet.len());
+    let old = packet[words.clone()].to_vec();
+    packet[at..at + 2].copy_from_slice(&largest.to_be_bytes());
+    let new = packet[words].to_vec();
+    update_at(packet, tcp + 16, &old, &new);
+    true
+}
+
+/// Where the TCP header begins in an IP packet that has one.
+fn first_of_tcp(packet: &[u8]) -> Option<usize> {
+    match packet.first()? >> 4 {
+        4 => {
+            let fragment = u16::from_be_bytes([*packet.get(6)?, *packet.get(7)?]) & 0x1fff;
+            let is_tcp = *packet.get(9)? == protocol::TCP && fragment == 0;
+            is_tcp.then_some(usize::from(packet[0] & 15) * 4)
+        }
+        6 => (*packet.get(6)? == protocol::TCP).then_some(40),
+        _ => None,
+    }
+}
+
+/// Where the value of the MSS option is, among the options from `at` to `end` (RFC 9293 §3.1).
+fn mss_option(packet: &[u8], mut at: usize, end: usize) -> Option<usize> {
+    while at < end {
+        match *packet.get(at)? {
+            0 => return None,
+            1 => at += 1,
+            kind => {
+                let length = usize::from(*packet.get(at + 1)?);
+                if kind == 2 && length == 4 && at + 4 <= end.min(packet.len()) {
+                    return Some(at + 2);
+                }
+                // Shorter than its own head is no option: nothing after it can be found.
+                at += (length >= 2).then_some(length)?;
+            }
+        }
+    }
+    None
 }
 
 /// Which end of a packet is rewritten.
@@ -110,6 +169,7 @@ pub fn rewrite_end(packet: &mut [u8], end: End, to: SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::packet::Packet;
     use etherparse::{IpSlice, PacketBuilder, TcpSlice};
     use proptest::prelude::*;
 
@@ -145,6 +205,48 @@ mod tests {
             prop_assert!(decrement_ttl(&mut bytes));
             prop_assert!(checksums_are_right(&bytes));
         }
+    }
+
+    #[test]
+    fn an_offer_is_lowered_wherever_the_option_stands() {
+        use etherparse::TcpOptionElement::{MaximumSegmentSize, Noop, WindowScale};
+        let syn = |options: &[etherparse::TcpOptionElement]| {
+            let mut bytes = Vec::new();
+            PacketBuilder::ipv4([10, 0, 1, 10], [10, 0, 2, 21], 64)
+                .tcp(50_000, 443, 7, 64_240)
+                .syn()
+                .options(options)
+                .unwrap()
+                .write(&mut bytes, &[])
+                .unwrap();
+            bytes
+        };
+        let offer = |bytes: &[u8]| Packet::read(bytes).unwrap().tcp().unwrap().mss;
+        for options in [
+            &[MaximumSegmentSize(1_460), WindowScale(7)][..],
+            &[Noop, MaximumSegmentSize(1_460)],
+            &[WindowScale(7), MaximumSegmentSize(1_460)],
+        ] {
+            let mut bytes = syn(options);
+            assert!(clamp_mss(&mut bytes, 1_360));
+            assert_eq!(offer(&bytes), Some(1_360), "{options:?}");
+            assert!(checksums_are_right(&bytes), "{options:?}");
+            let before = bytes.clone();
+            assert!(!clamp_mss(&mut bytes, 1_360), "{options:?}");
+            assert_eq!(bytes, before, "{options:?}");
+            for n in 0..bytes.len() {
+                clamp_mss(&mut bytes[..n].to_vec(), 500);
+            }
+        }
+        assert!(!clamp_mss(&mut syn(&[]), 500), "no offer, none made");
+        let mut data = Vec::new();
+        PacketBuilder::ipv4([10, 0, 1, 10], [10, 0, 2, 21], 64)
+            .tcp(50_000, 443, 7, 64_240)
+            .options(&[MaximumSegmentSize(1_460)])
+            .unwrap()
+            .write(&mut data, b"data")
+            .unwrap();
+        assert!(!clamp_mss(&mut data, 500), "no SYN");
     }
 
     #[test]

@@ -50,7 +50,10 @@ pub struct World {
     hosts: Vec<Host>,
     /// For each NIC of the topology: its number within its node's stack.
     nic_in_stack: Vec<usize>,
-    touched: Rc<RefCell<BTreeSet<usize>>>,
+    /// Nodes whose stacks have something to service, each perhaps several times.
+    touched: Rc<RefCell<Vec<usize>>>,
+    /// The same while they are being served; kept for its memory.
+    serving: Vec<usize>,
     /// When each stack wants to be woken, and the same by node.
     deadlines: BTreeSet<(Instant, usize)>,
     deadline_of: Vec<Option<Instant>>,
@@ -80,7 +83,7 @@ impl World {
     pub fn new(config: WorldConfig) -> Self {
         let clock = Clock::new(config.epoch);
         let pool = Pool::default();
-        let touched = Rc::new(RefCell::new(BTreeSet::new()));
+        let touched = Rc::new(RefCell::new(Vec::new()));
         let topology = &config.topology;
         let mut nic_in_stack = vec![0; topology.nics.len()];
         let mut hosts = Vec::new();
@@ -105,7 +108,10 @@ impl World {
             });
             let list = touched.clone();
             stack.on_touched(Box::new(move || {
-                list.borrow_mut().insert(index);
+                let mut list = list.borrow_mut();
+                if list.last() != Some(&index) {
+                    list.push(index);
+                }
             }));
             hosts.push(Host::new(stack));
         }
@@ -118,6 +124,7 @@ impl World {
             hosts,
             nic_in_stack,
             touched,
+            serving: Vec::new(),
             deadlines: BTreeSet::new(),
             deadline_of,
             before_packets: Vec::new(),
@@ -215,15 +222,20 @@ impl World {
 
     /// Lets touched stacks send. `false` when none was touched.
     fn serve_touched(&mut self) -> bool {
-        let touched = std::mem::take(&mut *self.touched.borrow_mut());
+        let mut touched = std::mem::take(&mut self.serving);
+        std::mem::swap(&mut touched, &mut self.touched.borrow_mut());
         if touched.is_empty() {
+            self.serving = touched;
             return false;
         }
+        // In the order of the nodes.
+        touched.sort_unstable();
+        touched.dedup();
         for hook in &mut self.before_packets {
             hook();
         }
         let now = self.clock.now();
-        for node in touched {
+        for node in touched.drain(..) {
             let mut stack = self.hosts[node].stack().borrow_mut();
             stack.service();
             while let Some((number, packet)) = stack.poll_transmit() {
@@ -242,6 +254,7 @@ impl World {
                 *known = deadline;
             }
         }
+        self.serving = touched;
         true
     }
 
@@ -285,7 +298,7 @@ impl World {
             self.deadline_of[node] = None;
             self.hosts[node].stack().borrow_mut().handle_timeouts();
             // So that its next deadline is asked for, even when nothing was due after all.
-            self.touched.borrow_mut().insert(node);
+            self.touched.borrow_mut().push(node);
         }
     }
 

@@ -78,16 +78,22 @@ pub(super) fn run(
             world.limit_reached("1 000 000 task polls in one instant");
             return Ok(Ended::Livelock);
         }
-        write_leaving(world, devices)?;
+        let wrote = write_leaving(world, devices)?;
         if interrupt::asked() {
             return Ok(Ended::Interrupted);
-        }
-        if limit.is_some() && world.is_quiet() {
-            return Ok(Ended::Quiet);
         }
         if limit.is_some_and(|limit| now() > limit) {
             world.limit_reached("the lab's time limit");
             return Ok(Ended::TimeLimit);
+        }
+        // The kernel forwards while it is written to: what it passes on is there at once, and not when this process gets
+        // its next turn. Only after writing, so that a flood from a program does not keep the clock from going on.
+        if wrote && read_arrived(world, devices, &mut buffer)? {
+            world.fire();
+            continue;
+        }
+        if limit.is_some() && world.is_quiet() {
+            return Ok(Ended::Quiet);
         }
         let next = [world.next(), limit].into_iter().flatten().min();
         let before = now();
@@ -95,24 +101,32 @@ pub(super) fn run(
         // Only what was slept has passed in the lab, and nothing that is due has been passed over.
         let here = world.clock.now() + (now() - before);
         world.clock.advance(next.map_or(here, |due| here.min(due)));
-        for device in devices.iter_mut() {
-            for _ in 0..BATCH {
-                let Some(length) = device.tun.read(&mut buffer)? else {
-                    break;
-                };
-                let at = world.clock.now();
-                world
-                    .fabric
-                    .inject(at, device.nic, buffer[..length].to_vec());
-            }
-        }
-        // What was read may be due before what was waited for.
-        if let Some(due) = world.next().filter(|due| *due <= now()) {
+        read_arrived(world, devices, &mut buffer)?;
+        // Late, and something was there to be read first: what is due has its turn now, one moment at a time, as whoever
+        // was woken at one must be heard before the next. What was read may be due before what was waited for.
+        let woken = next.is_some_and(|due| due <= world.clock.now());
+        if let (false, Some(due)) = (woken, world.next().filter(|due| *due <= now())) {
             world.clock.advance(due);
         }
         world.fire();
-        write_leaving(world, devices)?;
     }
+}
+
+/// Takes in what the kernel sends to NICs of ours. Whether there was anything.
+fn read_arrived(world: &mut World, devices: &mut [Device], buffer: &mut [u8]) -> io::Result<bool> {
+    let mut any = false;
+    for device in devices {
+        for _ in 0..BATCH {
+            let Some(length) = device.tun.read(buffer)? else {
+                break;
+            };
+            any = true;
+            let at = world.clock.now();
+            let packet = buffer[..length].to_vec();
+            world.fabric.inject(at, device.nic, packet);
+        }
+    }
+    Ok(any)
 }
 
 /// Sleeps until a device or watched descriptor has something, or `until` has passed. Wakes whoever waited.
@@ -144,12 +158,14 @@ fn wait(world: &World, devices: &[Device], until: Option<Duration>) -> io::Resul
     Ok(())
 }
 
-/// Gives the kernel what has reached its NICs.
-fn write_leaving(world: &mut World, devices: &mut [Device]) -> io::Result<()> {
+/// Gives the kernel what has reached its NICs. Whether there was anything.
+fn write_leaving(world: &mut World, devices: &mut [Device]) -> io::Result<bool> {
+    let mut any = false;
     while let Some((nic, packet)) = world.fabric.poll_leaving() {
         let Some(device) = devices.iter_mut().find(|d| d.nic == nic) else {
             continue;
         };
+        any = true;
         match device.tun.write(&packet) {
             Ok(()) => {}
             // No room, or no packet in the kernel's eyes: lost, as on a real wire. The other end will tell.
@@ -158,5 +174,5 @@ fn write_leaving(world: &mut World, devices: &mut [Device]) -> io::Result<()> {
             Err(e) => return Err(e),
         }
     }
-    Ok(())
+    Ok(any)
 }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
-use crate::tools::{run_lab, tunlab};
+use crate::tools::{have, output_of, run_lab, tunlab};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -166,6 +166,76 @@ fn json_is_the_whole_answer() {
         .join("https-through-alb/https-through-alb.json");
     let written: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
     assert_eq!(printed, written);
+}
+
+#[test]
+fn junit_is_one_document_with_what_held_what_did_not_and_what_could_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("teapot.toml");
+    fs::write(
+        &path,
+        "title = \"x\"\nbase = \"three-tier\"\n[[step]]\nat = \"0 ms\"\nuser = { get = \"https://your-app.com/\" }\n[[expect]]\nthat = \"a <teapot> answers & nobody else\"\nstatus = { at = \"user\", is = 418 }\n",
+    )
+    .unwrap();
+    let output = tunlab()
+        .args([
+            "run",
+            "https-through-alb",
+            "no-such-lab",
+            "--format",
+            "junit",
+        ])
+        .arg(&path)
+        .arg("--out")
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let xml = text(&output.stdout);
+    assert_eq!(xml.matches("<testsuite ").count(), 3);
+    assert_eq!(xml.matches("<testcase ").count(), 38);
+    assert_eq!(xml.matches("<failure ").count(), 1);
+    assert_eq!(xml.matches("<error ").count(), 1);
+    assert!(
+        xml.contains("<testcase name=\"a &lt;teapot&gt; answers &amp; nobody else\""),
+        "{xml}"
+    );
+    assert!(xml.contains("<failure message=\"expected HTTP 418; found HTTP 404\">"));
+    assert!(
+        xml.contains("frame 3: user to alb, SYN at 20 ms\n"),
+        "evidence: {xml}"
+    );
+    if have("python3") {
+        let file = folder.path().join("junit.xml");
+        fs::write(&file, &xml).unwrap();
+        let count = "import sys, xml.etree.ElementTree as t; r = t.parse(sys.argv[1]).getroot(); \
+             print(r.tag, r.get('tests'), len(r.findall('./testsuite/testcase')))";
+        let read = output_of(Command::new("python3").args(["-c", count]).arg(&file));
+        assert_eq!(read.trim(), "testsuites 38 38");
+    }
+}
+
+#[test]
+fn a_tolerance_is_for_tun_devices() {
+    let output = call(&["run", "https-through-alb", "--tolerance", "3 ms"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("--tun|--both"), "{said}");
+    let output = call(&["run", "--tun", "--tolerance", "3 apples"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("`apples` is not a unit here"));
+}
+
+#[test]
+fn a_folder_is_no_lab() {
+    let output = call(&["run", "/"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("`/` is a folder"), "{said}");
+    assert!(
+        said.contains("hint: name lab files, as in `/*.toml`"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -10,13 +10,14 @@
 mod cli;
 mod determinism;
 mod goldens;
+mod kernel;
 mod openssl;
 mod real;
 mod seeds;
 mod stack;
-#[allow(dead_code, reason = "benches use the rest")]
 mod support;
 mod tidy;
 mod tools;
 mod up;
 mod wireshark;
+mod worlds;

@@ -14,6 +14,11 @@ fn run(lab: &str, tools: &[&str]) {
     let output = run_lab(lab, folder.path(), &["--tun"], 0);
     let out = String::from_utf8(output.stdout).unwrap();
     assert!(!out.contains("FAIL"), "{out}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains(" runs as "),
+        "what it runs is said first: {said}"
+    );
     let files = folder.path().join(lab);
     for entry in fs::read_dir(&files).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

@@ -10,12 +10,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tunlab::event::{DropCause, Trace, What};
 use tunlab::impair::{Impairment, Matching};
 use tunlab::net::Fabric;
+use tunlab::net::topology::Forwarding;
 use tunlab::rng::Seed;
 use tunlab::stack::TcpOptions;
 use tunlab::time::Instant;
 use tunlab::world::Ended;
 
-use crate::support::{LEFT, Log, RIGHT, at, delay, line, world};
+use crate::support::{LEFT, Log, RIGHT, at, delay, line, narrow, world};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -280,6 +281,37 @@ fn the_initial_window_is_ten_segments() {
     );
 }
 
+/// Two segments of one window are lost: the second leaves again as soon as the first is acknowledged (RFC 6582), and
+/// not after a timeout.
+#[test]
+fn two_losses_in_one_window() {
+    let mut there = vec![drop_nth(Matching::Data, &[1, 4])];
+    there.extend(delay(10));
+    let (mut world, log) = world(line(1500, there, delay(10)), 1, TcpOptions::default());
+    let right = world.host(2);
+    world.executor().spawn(async move {
+        let listener = right.listen(80, 8).unwrap();
+        let mut stream = listener.accept().await;
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, [7; 14_600]);
+    });
+    let left = world.host(0);
+    world.executor().spawn_foreground(async move {
+        let mut stream = left.connect(at(80)).unwrap().await.unwrap();
+        stream.write_all(&[7; 14_600]).await.unwrap();
+        stream.shutdown().await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
+    });
+    assert_eq!(world.run(HOUR), Ended::Quiet);
+    let seen = log.borrow().at_tap(0);
+    let again: Vec<_> = seen
+        .iter()
+        .filter(|s| s.ends_with("ACK 1460") && !s.starts_with("20 "))
+        .collect();
+    assert_eq!(again, ["40 ACK 1460", "60 ACK 1460"], "{seen:#?}");
+}
+
 /// Every byte arrives, in order, whatever is lost, and nothing is left behind; twenty seeds.
 #[test]
 fn bytes_survive_loss() {
@@ -382,4 +414,65 @@ fn the_last_hop_is_told_by_icmp() {
     };
     assert_eq!(*cause, DropCause::TimeToLive);
     assert_eq!(event.node.as_str(), "router");
+}
+
+/// Two routers with a link of 1400 bytes between them. When they clamp, the handshake settles the size; when they only
+/// complain, the first flight is sent twice, and the next connection knows; when they do neither, nothing large passes.
+#[test]
+fn a_narrow_link() {
+    let run = |mss_clamp, icmp_errors| {
+        let mut topology = narrow(Forwarding {
+            mss_clamp,
+            icmp_errors,
+        });
+        topology.links[0].impairments = [delay(10), delay(10)];
+        let (mut world, log) = world(topology, 1, TcpOptions::default());
+        let (left, right) = (world.host(0), world.host(2));
+        world.executor().spawn(async move {
+            let listener = right.listen(80, 8).unwrap();
+            loop {
+                let mut stream = listener.accept().await;
+                let mut all = Vec::new();
+                stream.read_to_end(&mut all).await.unwrap();
+                assert_eq!(all, [7; 2_000]);
+            }
+        });
+        world.executor().spawn_foreground(async move {
+            for _ in 0..2 {
+                let mut stream = left.connect(at(80)).unwrap().await.unwrap();
+                stream.write_all(&[7; 2_000]).await.unwrap();
+                stream.shutdown().await.unwrap();
+                stream.read_to_end(&mut Vec::new()).await.unwrap();
+            }
+        });
+        let ended = world.run(Duration::from_secs(2));
+        let seen = log.borrow().at_tap(0);
+        (ended, seen)
+    };
+    let (ended, seen) = run(true, true);
+    assert_eq!(ended, Ended::Quiet);
+    assert_eq!(seen[3..5], ["20 ACK 1360", "20 ACK 640"], "{seen:#?}");
+    let (ended, seen) = run(false, true);
+    assert_eq!(ended, Ended::Quiet);
+    assert_eq!(
+        seen[3..10],
+        [
+            "20 ACK 1460",
+            "20 ACK 540",
+            "20 FIN ACK",
+            "40 ICMP 3/4",
+            "40 ACK",
+            "40 ACK 1360",
+            "40 FIN ACK 640",
+        ],
+        "{seen:#?}"
+    );
+    assert!(
+        seen.iter().skip(10).all(|s| !s.contains("1460")),
+        "{seen:#?}"
+    );
+    let (ended, seen) = run(false, false);
+    assert_eq!(ended, Ended::TimeLimit);
+    let large: Vec<_> = seen.iter().filter(|s| s.contains("1460")).collect();
+    assert_eq!(large, ["20 ACK 1460", "1020 ACK 1460"], "{seen:#?}");
 }

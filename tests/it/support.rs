@@ -1,5 +1,7 @@
 //! Small worlds for tests and benches: two hosts with a router between them.
 
+#![allow(dead_code, reason = "tests and benches share it, and each uses a part")]
+
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use tunlab::event::{Crossing, Event, Sink, Trace};
 use tunlab::impair::Impairment;
 use tunlab::name::Name;
-use tunlab::net::topology::{Cidr, Link, Nic, Node, NodeKind, Route, Subnet, Topology};
+use tunlab::net::topology::{Cidr, Forwarding, Link, Nic, Node, NodeKind, Route, Subnet, Topology};
 use tunlab::rng::Seed;
 use tunlab::stack::TcpOptions;
 use tunlab::time::{Instant, UnixSeconds};
@@ -48,6 +50,7 @@ pub(crate) fn line(mtu: usize, there: Vec<Impairment>, back: Vec<Impairment>) ->
     };
     let node = |n: &str, kind, nics: &[usize], routes: Vec<Route>| Node {
         name: name(n),
+        forwarding: Forwarding::default(),
         kind,
         nics: nics.to_vec(),
         routes,
@@ -84,6 +87,58 @@ pub(crate) fn line(mtu: usize, there: Vec<Impairment>, back: Vec<Impairment>) ->
             link("right", [3, 2], [vec![], vec![]]),
         ],
     }
+}
+
+/// `left` – router – `far` – right, where the link between the routers carries packets of 1400 bytes only, and the
+/// others of 1500.
+pub(crate) fn narrow(forwarding: Forwarding) -> Topology {
+    let mut topology = line(1500, vec![], vec![]);
+    topology.subnets.push(Subnet {
+        name: name("between"),
+        cidr: Cidr {
+            address: [10, 9, 0, 0].into(),
+            prefix: 24,
+        },
+    });
+    topology.nics[2].subnet = 2;
+    topology.nics[2].address = [10, 9, 0, 1].into();
+    for (n, subnet, address) in [
+        ("far-left", 2, [10, 9, 0, 2]),
+        ("far-right", 1, [198, 51, 100, 1]),
+    ] {
+        topology.nics.push(Nic {
+            name: name(n),
+            node: 3,
+            subnet,
+            address: address.into(),
+        });
+    }
+    let host = |address: [u8; 4], nic| Route {
+        to: Cidr::host(address.into()),
+        nic,
+    };
+    topology.nodes.push(Node {
+        name: name("far"),
+        kind: NodeKind::Router,
+        nics: vec![4, 5],
+        routes: vec![
+            host(RIGHT, 5),
+            Route {
+                to: Cidr::everything(IpAddr::from([0, 0, 0, 0])),
+                nic: 4,
+            },
+        ],
+        forwarding,
+    });
+    topology.nodes[1].forwarding = forwarding;
+    topology.links[1].ends = [3, 5];
+    topology.links.push(Link {
+        name: name("between"),
+        ends: [2, 4],
+        mtu: 1400,
+        impairments: [vec![], vec![]],
+    });
+    topology
 }
 
 pub(crate) fn delay(ms: u64) -> Vec<Impairment> {
@@ -190,6 +245,7 @@ pub(crate) fn star(users: u8, delay: Duration) -> Topology {
             Node {
                 name: name("server"),
                 kind: NodeKind::Host,
+                forwarding: Forwarding::default(),
                 nics: vec![0],
                 routes: vec![Route {
                     to: Cidr::everything(IpAddr::from([0, 0, 0, 0])),
@@ -199,6 +255,7 @@ pub(crate) fn star(users: u8, delay: Duration) -> Topology {
             Node {
                 name: name("router"),
                 kind: NodeKind::Router,
+                forwarding: Forwarding::default(),
                 nics: vec![1],
                 routes: vec![Route {
                     to: Cidr::host(RIGHT.into()),
@@ -251,6 +308,7 @@ pub(crate) fn star(users: u8, delay: Duration) -> Topology {
         topology.nodes.push(Node {
             name: name(&format!("user-{user}")),
             kind: NodeKind::Host,
+            forwarding: Forwarding::default(),
             nics: vec![nic],
             routes: vec![Route {
                 to: Cidr::everything(IpAddr::from([0, 0, 0, 0])),
@@ -258,6 +316,20 @@ pub(crate) fn star(users: u8, delay: Duration) -> Topology {
             }],
         });
     }
+    topology
+}
+
+/// Address of the host in the middle of [`chain`], on the left one's side.
+pub(crate) const MIDDLE: [u8; 4] = [203, 192, 1, 80];
+
+/// `left` (node 0) – `middle` (node 1) – `right` (node 2), all of them hosts, so that the middle one relays bytes, not
+/// packets. The links take no time.
+pub(crate) fn chain(mtu: usize) -> Topology {
+    let mut topology = line(mtu, vec![], vec![]);
+    let middle = &mut topology.nodes[1];
+    middle.name = name("middle");
+    middle.kind = NodeKind::Host;
+    topology.nics[1].address = MIDDLE.into();
     topology
 }
 

@@ -67,3 +67,17 @@ pub(crate) fn output_of(command: &mut Command) -> String {
     assert!(output.status.success(), "{command:?}: {stderr}");
     String::from_utf8(output.stdout).unwrap()
 }
+
+/// Whether this process may make TUN devices and namespaces. When it may not, the test that asks must return.
+pub(crate) fn have_tun() -> bool {
+    let Err(e) = tunlab::os::ready() else {
+        return true;
+    };
+    let required = std::env::var("TUNLAB_TEST_REQUIRE").is_ok_and(|v| v == "all");
+    assert!(!required, "{e}, and TUNLAB_TEST_REQUIRE=all");
+    let _ = writeln!(
+        std::io::stderr(),
+        "\n*** SKIPPED: {e}; this test says nothing without TUN devices ***"
+    );
+    false
+}

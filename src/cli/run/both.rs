@@ -20,7 +20,7 @@ pub(super) fn run(
     // TUN devices first: whether they are allowed is known at once, and nothing is printed in vain.
     let on_tun = Run::new(plan, arguments.seed)
         .on_devices()
-        .within(arguments.tolerance);
+        .within(arguments.tolerance());
     let on_tun = Judged::make(arguments, plan, on_tun, &tun_folder(arguments, plan))?;
     let in_virtual = Run::new(plan, arguments.seed);
     let in_virtual = Judged::make(arguments, plan, in_virtual, &arguments.out.join(&plan.name))?;
