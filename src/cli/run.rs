@@ -213,7 +213,7 @@ impl From<RunError> for Problem {
 }
 
 /// Says which programs of this machine a lab is about to run: its file may come from a stranger.
-fn announce(plan: &Plan) {
+pub(super) fn announce(plan: &Plan) {
     for (node, command, root) in plan.commands() {
         let user = if root { "root" } else { "nobody" };
         say(&format!("{node} runs as {user}: {}", command.join(" ")));

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use clap::Args;
 
 use super::exit::Exit;
-use super::run::{MAIN_LAB, show_load_error, show_run_error};
+use super::run::{MAIN_LAB, announce, show_load_error, show_run_error};
 use super::{Colour, coloured, print, say};
 use crate::lab::{self, plan::Action, plan::Plan};
 use crate::name::Name;
@@ -76,6 +76,7 @@ pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
         Paint::Plain
     };
     let mut up = Up::new(&plan, arguments.seed, arguments.steps);
+    announce(up.plan());
     let folder = arguments.out.join(&plan.name);
     if !arguments.no_capture {
         up = up.into_folder(folder.clone());

@@ -64,6 +64,12 @@ impl Up {
         }
     }
 
+    /// What is brought up.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// Writes captures and key log into `folder`. They are there when the lab is down, complete.
     #[must_use]
     pub fn into_folder(mut self, folder: PathBuf) -> Self {

@@ -113,7 +113,7 @@ fn an_expectation_that_does_not_hold_is_exit_code_1() {
     let path = folder.path().join("teapot.toml");
     fs::write(
         &path,
-        "title = \"x\"\nbase = \"three-tier\"\n[[step]]\nat = \"0 ms\"\nuser = { get = \"https://your-app.com/\" }\n[[expect]]\nthat = \"a teapot answers\"\nstatus = { at = \"user\", is = 418 }\n",
+        "title = \"x\"\nbase = \"three-tier\"\n[[step]]\nat = \"0 ms\"\nuser = { get = \"https://your-app.com/absent\" }\n[[expect]]\nthat = \"a teapot answers\"\nstatus = { at = \"user\", is = 418 }\n",
     )
     .unwrap();
     let output = run_lab(path.to_str().unwrap(), folder.path(), &[], 1);
@@ -174,7 +174,7 @@ fn junit_is_one_document_with_what_held_what_did_not_and_what_could_not_run() {
     let path = folder.path().join("teapot.toml");
     fs::write(
         &path,
-        "title = \"x\"\nbase = \"three-tier\"\n[[step]]\nat = \"0 ms\"\nuser = { get = \"https://your-app.com/\" }\n[[expect]]\nthat = \"a <teapot> answers & nobody else\"\nstatus = { at = \"user\", is = 418 }\n",
+        "title = \"x\"\nbase = \"three-tier\"\n[[step]]\nat = \"0 ms\"\nuser = { get = \"https://your-app.com/absent\" }\n[[expect]]\nthat = \"a <teapot> answers & nobody else\"\nstatus = { at = \"user\", is = 418 }\n",
     )
     .unwrap();
     let output = tunlab()
