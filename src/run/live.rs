@@ -15,7 +15,7 @@ use crate::wire::packet::{Packet, Transport};
 
 /// Frames after which a new pair of eyes looks at what begins from then on. A connection is understood for as many at
 /// least; one that goes on for longer is shown without what is inside.
-const GENERATION_FRAMES: u64 = 50_000;
+const GENERATION_FRAMES: u64 = 10_000;
 
 /// Counts of a lab that was up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

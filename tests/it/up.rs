@@ -590,8 +590,8 @@ fn a_user_without_root() {
             kill -INT $!
             wait $!
             cat log'";
-    let output = Command::new("unshare")
-        .args(["-m", "sh", "-c", script, "sh"])
+    let output = Command::new("timeout")
+        .args(["60", "unshare", "-m", "sh", "-c", script, "sh"])
         .arg(folder.path())
         .env_remove("TUNLAB_RUNTIME_DIR")
         .output()
