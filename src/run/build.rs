@@ -10,16 +10,30 @@ use super::programs::{self, Machines};
 use crate::event::{Event, Trace, What};
 use crate::lab::plan::{Action, Plan};
 use crate::name::Name;
-use crate::rng::Entropy;
+use crate::rng::{Entropy, Seed};
 use crate::role::browser::{Browser, Destination};
 use crate::role::config::Role;
 use crate::role::{Chance, Node, alb, app, resolver};
+use crate::stack::TcpOptions;
 use crate::tls::authority::Pki;
 use crate::tls::client::ClientSetup;
 use crate::tls::handshake::SetupError;
 use crate::tls::key_log::Secrets;
 use crate::tls::server::ServerSetup;
-use crate::world::World;
+use crate::world::{World, WorldConfig};
+
+/// The plan's network, at rest.
+pub(super) fn world(plan: &Plan, seed: Seed, entropy: Entropy, trace: &Trace) -> World {
+    World::new(WorldConfig {
+        topology: plan.topology.clone(),
+        epoch: plan.clock,
+        seed,
+        entropy,
+        tcp: TcpOptions::default(),
+        checksums: true,
+        trace: trace.clone(),
+    })
+}
 
 /// Starts every program and every step. Returns the machines of real programs.
 pub(super) fn populate(

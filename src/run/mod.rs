@@ -12,10 +12,9 @@ use crate::expect::{Record, TapRecord};
 use crate::lab::plan::{Place, Plan};
 use crate::net::Totals;
 use crate::rng::{Entropy, Seed};
-use crate::stack::TcpOptions;
 use crate::time::{Instant, UnixSeconds};
 use crate::tls::random::Randomness;
-use crate::world::{Ended, World, WorldConfig};
+use crate::world::Ended;
 
 mod build;
 mod devices;
@@ -187,15 +186,7 @@ impl<'a> Run<'a> {
             self.packets,
         )));
         trace.attach(recording.clone());
-        let mut world = World::new(WorldConfig {
-            topology: plan.topology.clone(),
-            epoch: plan.clock,
-            seed,
-            entropy,
-            tcp: TcpOptions::default(),
-            checksums: true,
-            trace: trace.clone(),
-        });
+        let mut world = build::world(&plan, seed, entropy, &trace);
         let mut kernel = match self.place {
             Place::Virtual => None,
             Place::Devices => Some(Kernel::set_up(&plan).map_err(RunError::Devices)?),

@@ -24,9 +24,8 @@ use crate::os::{self, Leftover, Process, Watchdog};
 use crate::report::live::Lines;
 use crate::rng::{Entropy, Seed};
 use crate::role::config::{Program, Role};
-use crate::stack::TcpOptions;
 use crate::tls::random::Randomness;
-use crate::world::{Ended, World, WorldConfig};
+use crate::world::Ended;
 
 /// A lab to bring up.
 pub struct Up {
@@ -136,15 +135,7 @@ impl Up {
         let live = Live::new(plan.clone(), files, lines, on_line);
         let live = Rc::new(RefCell::new(live));
         trace.attach(live.clone());
-        let mut world = World::new(WorldConfig {
-            topology: plan.topology.clone(),
-            epoch: plan.clock,
-            seed,
-            entropy,
-            tcp: TcpOptions::default(),
-            checksums: true,
-            trace: trace.clone(),
-        });
+        let mut world = build::world(&plan, seed, entropy, &trace);
         let mut kernel = Kernel::set_up(&plan).map_err(RunError::Devices)?;
         let machines = build::populate(&mut world, &plan, entropy, &trace, Some(&kernel))?;
         known.complete(&plan, &kernel, &machines);

@@ -121,7 +121,13 @@ fn every_file_says_what_is_in_it_and_holds_one_room() {
         for (number, line) in source.lines().enumerate() {
             let unsafe_here = line.contains("unsafe ") && !line.trim_start().starts_with("//");
             let in_os = room_of(&path).is_some_and(|r| r == "os");
-            let marks = ["todo!", "unimplemented!", "FIXME", "XXX"];
+            // Put together here, so that this line is none of them.
+            let marks = [
+                concat!("to", "do!"),
+                concat!("unimple", "mented!"),
+                concat!("FIX", "ME"),
+                concat!("XX", "X"),
+            ];
             if unsafe_here && !in_os {
                 wrong.push(format!("{}:{}: unsafe", path.display(), number + 1));
             }
