@@ -137,9 +137,10 @@ impl Up {
             entropy,
             tcp: TcpOptions::default(),
             checksums: true,
+            offload: false,
             trace: trace.clone(),
         });
-        let mut kernel = Kernel::set_up(&plan).map_err(RunError::Devices)?;
+        let mut kernel = Kernel::set_up(&plan, false).map_err(RunError::Devices)?;
         let machines = build::populate(&mut world, &plan, entropy, &trace, Some(&kernel))?;
         known.complete(&plan, &kernel, &machines);
         if let Some(watched) = &watched {

@@ -156,6 +156,7 @@ pub(crate) fn world(topology: Topology, seed: u64, tcp: TcpOptions) -> (World, R
         entropy: Seed(seed).into(),
         tcp,
         checksums: true,
+        offload: false,
         trace,
     });
     (world, log)
@@ -342,6 +343,7 @@ pub(crate) fn silent_world(topology: Topology, tcp: TcpOptions) -> World {
         entropy: Seed(1).into(),
         tcp,
         checksums: true,
+        offload: false,
         trace: Trace::default(),
     })
 }
