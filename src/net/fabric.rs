@@ -134,13 +134,7 @@ impl Fabric {
     }
 
     /// The kernel sent a packet out of `nic`. One that it only forwarded keeps its identity.
-    pub fn inject(
-        &mut self,
-        now: Instant,
-        nic: usize,
-        mut bytes: Vec<u8>,
-        segments: SegmentSize,
-    ) {
+    pub fn inject(&mut self, now: Instant, nic: usize, mut bytes: Vec<u8>, segments: SegmentSize) {
         // The kernel neither keeps its errors to itself nor clamps.
         if self.is_unwanted_error(nic, &bytes) {
             return;
@@ -177,13 +171,7 @@ impl Fabric {
 
     /// The same for one that may stand for several segments. Links, taps and impairments see it as the one packet that it
     /// is; their MTUs hold for its segments.
-    pub fn send_large(
-        &mut self,
-        now: Instant,
-        nic: usize,
-        bytes: Vec<u8>,
-        segments: SegmentSize,
-    ) {
+    pub fn send_large(&mut self, now: Instant, nic: usize, bytes: Vec<u8>, segments: SegmentSize) {
         self.next_packet += 1;
         self.totals.sent += 1;
         let id = PacketId(self.next_packet);
