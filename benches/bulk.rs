@@ -136,6 +136,7 @@ fn transfer(mtu: usize, checksums: bool, pki: Option<&Pki>) -> Duration {
         entropy: SEED.into(),
         tcp,
         checksums,
+        offload: false,
         trace: Trace::default(),
     });
     let (user, alb, app) = (world.host(0), world.host(1), world.host(2));

@@ -112,14 +112,18 @@ fn cpu_of(stat: &str) -> Duration {
 }
 
 fn ours(step: &str) -> Load {
+    ours_on(step, false)
+}
+
+fn ours_on(step: &str, offload: bool) -> Load {
     let text = LAB.replace("{backend}", BACKEND).replace("{step}", step);
     let plan = tunlab::lab::parse("load.toml", &text).unwrap();
     let (cpu, start) = (own_cpu(), Instant::now());
-    let outcome = Run::new(&plan, 1)
-        .on_devices()
-        .without_packets()
-        .execute()
-        .unwrap();
+    let mut run = Run::new(&plan, 1).on_devices().without_packets();
+    if offload {
+        run = run.with_offload();
+    }
+    let outcome = run.execute().unwrap();
     let ended = outcome.events.iter().find_map(|e| {
         if let What::Fact(Fact::ProgramEnded {
             output,
@@ -342,16 +346,20 @@ fn main() {
         "", "ours on TUN", "nginx on veth", "ratio"
     );
 
-    let (a, b) = (ours(DOWNLOAD), veth.load(DOWNLOAD));
-    let gbit = |l: &Load| l.printed.parse::<f64>().unwrap() * 8.0 / 1e9;
-    row("download, Gbit/s", gbit(&a), gbit(&b));
-    let per_core = |l: &Load| (8.0 * (1_u64 << 30) as f64 / 1e9) / l.cpu.as_secs_f64();
-    row("  per core of the proxy", per_core(&a), per_core(&b));
-    println!(
-        "  ({:.1} s and {:.1} s)",
-        a.wall.as_secs_f64(),
-        b.wall.as_secs_f64()
-    );
+    // veth pairs have offload.
+    let b = veth.load(DOWNLOAD);
+    for (how, offload) in [("download", false), ("download, offload", true)] {
+        let a = ours_on(DOWNLOAD, offload);
+        let gbit = |l: &Load| l.printed.parse::<f64>().unwrap() * 8.0 / 1e9;
+        row(&format!("{how}, Gbit/s"), gbit(&a), gbit(&b));
+        let per_core = |l: &Load| (8.0 * (1_u64 << 30) as f64 / 1e9) / l.cpu.as_secs_f64();
+        row("  per core of the proxy", per_core(&a), per_core(&b));
+        println!(
+            "  ({:.1} s and {:.1} s)",
+            a.wall.as_secs_f64(),
+            b.wall.as_secs_f64()
+        );
+    }
 
     let (a, b) = (ours(REQUESTS), veth.load(REQUESTS));
     let rate = |l: &Load| word(&l.printed, "Requests/sec:").parse::<f64>().unwrap();

@@ -55,6 +55,11 @@ pub(super) struct Arguments {
     #[arg(long)]
     tun: bool,
 
+    /// With `--tun`: let the kernel complete checksums and cut large packets into segments, as network cards do. For much
+    /// data; captures then show packets larger than the MTU, with incomplete checksums.
+    #[arg(long, requires = "tun", conflicts_with = "both")]
+    offload: bool,
+
     /// Run in virtual time and on TUN devices, and show what differs: random numbers and times do by nature, packets
     /// must not. The files of the second run are in `<lab>.tun` beside the folder of the first.
     #[arg(long, conflicts_with = "write")]
@@ -79,6 +84,7 @@ impl Default for Arguments {
             write: None,
             pcap: false,
             tun: false,
+            offload: false,
             both: false,
             tolerance: None,
             all: false,
@@ -130,6 +136,11 @@ pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
             "error: `-w` writes one capture, and there are several labs\n\nhint: run them one by one, or find each capture in its folder",
         );
         return Ok(Exit::CouldNotRun);
+    }
+    if arguments.offload {
+        say(
+            "with offload, captures show packets larger than the MTU and incomplete checksums, as on any host whose network card does that work",
+        );
     }
     let mut held = 0;
     for plan in &plans {
@@ -236,6 +247,9 @@ fn one(
     let mut run = Run::new(plan, arguments.seed);
     if arguments.tun {
         run = run.on_devices().within(arguments.tolerance());
+    }
+    if arguments.offload {
+        run = run.with_offload();
     }
     if arguments.captures_to_stdout() {
         run = run.to_stream(Box::new(io::stdout()));

@@ -14,6 +14,7 @@ use crate::impair::{Impair, Verdict};
 use crate::name::Name;
 use crate::rng::{Seed, Stream};
 use crate::time::Instant;
+use crate::wire::offload::{self, SegmentSize};
 use crate::wire::packet::{Packet, Transport};
 use crate::wire::rewrite;
 
@@ -29,6 +30,7 @@ struct InFlight {
     to: usize,
     id: PacketId,
     bytes: Vec<u8>,
+    segments: SegmentSize,
 }
 
 /// Counts over a run.
@@ -60,7 +62,7 @@ pub struct Fabric {
 struct Devices {
     /// By NIC.
     on_device: Vec<bool>,
-    leaving: VecDeque<(usize, Vec<u8>)>,
+    leaving: VecDeque<(usize, Vec<u8>, SegmentSize)>,
     /// Identities of packets that the kernel holds, by fingerprint, so that a forwarded packet is known again.
     known: HashMap<u64, PacketId>,
     /// The same in order of leaving: the kernel drops packets without telling, so old ones are forgotten.
@@ -126,13 +128,13 @@ impl Fabric {
         });
     }
 
-    /// The next packet for the kernel, with the NIC whose device it is for.
-    pub fn poll_leaving(&mut self) -> Option<(usize, Vec<u8>)> {
+    /// The next packet for the kernel, with the NIC whose device it is for and what it is to be cut into.
+    pub fn poll_leaving(&mut self) -> Option<(usize, Vec<u8>, SegmentSize)> {
         self.devices.as_mut()?.leaving.pop_front()
     }
 
     /// The kernel sent a packet out of `nic`. One that it only forwarded keeps its identity.
-    pub fn inject(&mut self, now: Instant, nic: usize, mut bytes: Vec<u8>) {
+    pub fn inject(&mut self, now: Instant, nic: usize, mut bytes: Vec<u8>, segments: SegmentSize) {
         // The kernel neither keeps its errors to itself nor clamps.
         if self.is_unwanted_error(nic, &bytes) {
             return;
@@ -147,7 +149,7 @@ impl Fabric {
             PacketId(self.next_packet)
         });
         self.clamp_mss(nic, &mut bytes);
-        self.transmit(now, nic, id, bytes);
+        self.transmit(now, nic, id, bytes, segments);
     }
 
     /// What there is.
@@ -164,14 +166,21 @@ impl Fabric {
 
     /// A node sends a packet of its own out of `nic`. A forwarding node's packets take its routes instead.
     pub fn send(&mut self, now: Instant, nic: usize, bytes: Vec<u8>) {
+        self.send_large(now, nic, bytes, None);
+    }
+
+    /// The same for one that may stand for several segments. Links, taps and impairments see it as the one packet that it
+    /// is; their MTUs hold for its segments.
+    pub fn send_large(&mut self, now: Instant, nic: usize, bytes: Vec<u8>, segments: SegmentSize) {
         self.next_packet += 1;
         self.totals.sent += 1;
         let id = PacketId(self.next_packet);
         let node = &self.topology.nodes[self.topology.nics[nic].node];
         if node.kind == NodeKind::Host {
-            self.transmit(now, nic, id, bytes);
+            self.transmit(now, nic, id, bytes, segments);
         } else {
-            self.route(now, self.topology.nics[nic].node, None, id, bytes);
+            let node = self.topology.nics[nic].node;
+            self.route(now, node, None, id, bytes, segments);
         }
     }
 
@@ -212,7 +221,12 @@ impl Fabric {
     }
 
     fn receive(&mut self, now: Instant, packet: InFlight) {
-        let InFlight { to, id, mut bytes } = packet;
+        let InFlight {
+            to,
+            id,
+            mut bytes,
+            segments,
+        } = packet;
         self.tap(now, to, Direction::In, id, &bytes, None);
         self.clamp_mss(to, &mut bytes);
         if let Some(devices) = self.devices.as_mut().filter(|d| d.on_device[to]) {
@@ -224,13 +238,13 @@ impl Fabric {
             {
                 devices.known.remove(&old);
             }
-            devices.leaving.push_back((to, bytes));
+            devices.leaving.push_back((to, bytes, segments));
             return;
         }
         let node_index = self.topology.nics[to].node;
         match &self.topology.nodes[node_index].kind {
             NodeKind::Host => self.arrived.push_back((to, id, bytes)),
-            NodeKind::Router => self.route(now, node_index, Some(to), id, bytes),
+            NodeKind::Router => self.route(now, node_index, Some(to), id, bytes, segments),
             NodeKind::DockerHost { publish } => {
                 let outside = self.topology.nodes[node_index].nics[0];
                 let host = self.topology.nics[outside].address;
@@ -239,7 +253,7 @@ impl Fabric {
                 } else {
                     docker::outbound(&mut bytes, host, publish);
                 }
-                self.route(now, node_index, Some(to), id, bytes);
+                self.route(now, node_index, Some(to), id, bytes, segments);
             }
         }
     }
@@ -252,6 +266,7 @@ impl Fabric {
         from: Option<usize>,
         id: PacketId,
         mut bytes: Vec<u8>,
+        segments: SegmentSize,
     ) {
         let Some(destination) = Packet::read(&bytes).map(|p| p.destination) else {
             self.totals.dropped += 1;
@@ -275,12 +290,12 @@ impl Fabric {
                 if hop && !rewrite::decrement_ttl(&mut bytes) {
                     let (cause, complaint) = (DropCause::TimeToLive, Complaint::TimeExceeded);
                     self.refuse(now, node, from, id, &bytes, cause, complaint);
-                } else if bytes.len() > mtu {
+                } else if offload::size_on_link(&bytes, segments) > mtu {
                     let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
                     let complaint = Complaint::FragmentationNeeded(mtu);
                     self.refuse(now, node, from, id, &bytes, DropCause::TooBig, complaint);
                 } else {
-                    self.transmit(now, nic, id, bytes);
+                    self.transmit(now, nic, id, bytes, segments);
                 }
             }
         }
@@ -340,10 +355,17 @@ impl Fabric {
     }
 
     /// Onto the link at `nic`.
-    fn transmit(&mut self, now: Instant, nic: usize, id: PacketId, bytes: Vec<u8>) {
+    fn transmit(
+        &mut self,
+        now: Instant,
+        nic: usize,
+        id: PacketId,
+        bytes: Vec<u8>,
+        segments: SegmentSize,
+    ) {
         self.totals.crossings += 1;
         let lane = &mut self.lanes[nic];
-        let mut verdict = if bytes.len() > lane.mtu {
+        let mut verdict = if offload::size_on_link(&bytes, segments) > lane.mtu {
             Verdict::Drop(DropCause::TooBig)
         } else {
             Verdict::Pass(now)
@@ -359,7 +381,13 @@ impl Fabric {
         match verdict {
             Verdict::Pass(at) => {
                 self.tap(now, nic, Direction::Out, id, &bytes, None);
-                self.flights.depart(at, InFlight { to, id, bytes });
+                let packet = InFlight {
+                    to,
+                    id,
+                    bytes,
+                    segments,
+                };
+                self.flights.depart(at, packet);
             }
             Verdict::Drop(cause) => {
                 self.totals.dropped += 1;
@@ -416,12 +444,23 @@ impl Fabric {
     }
 }
 
-/// What a router does not change of an IPv4 packet: all but time to live and header checksum.
+/// What a router does not change of an IPv4 packet: all but time to live and header checksum. Nor the transport checksum,
+/// which devices may complete on the way. Of TCP the headers tell everything: with sequence number and length the same,
+/// the data is.
 fn fingerprint(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let (head, rest) = bytes.split_at(bytes.len().min(12));
+    bytes.len().hash(&mut hasher);
+    let seen = offload::tcp_headers(bytes).unwrap_or(bytes.len());
+    let (head, rest) = bytes[..seen].split_at(seen.min(12));
     head.get(..8).hash(&mut hasher);
     head.get(9..10).hash(&mut hasher);
-    rest.hash(&mut hasher);
+    match offload::checksum_place(bytes) {
+        Some(place) => {
+            let at = usize::from(place.start + place.field) - head.len();
+            rest[..at].hash(&mut hasher);
+            rest[at + 2..].hash(&mut hasher);
+        }
+        None => rest.hash(&mut hasher),
+    }
     hasher.finish()
 }

@@ -50,7 +50,7 @@ async fn serve(node: Node, config: Rc<App>, stream: TcpStream) {
         .timer(timer)
         .auto_date_header(false)
         .title_case_headers(true)
-        .serve_connection(Io(stream), service)
+        .serve_connection(Io::new(stream), service)
         .await;
     node.fact(Fact::Closed(flow));
 }

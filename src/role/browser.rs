@@ -149,7 +149,7 @@ impl Browser {
     {
         let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
             .title_case_headers(true)
-            .handshake::<_, Body>(Io(stream))
+            .handshake::<_, Body>(Io::new(stream))
             .await
             .map_err(|e| chain(&e))?;
         let mut connection = pin!(connection.without_shutdown());
@@ -182,7 +182,7 @@ impl Browser {
             ended = Some(connection.await);
         }
         if let Some(Ok(parts)) = ended {
-            close(parts.io.0).await;
+            close(parts.io.stream).await;
             self.node.fact(Fact::Closed(flow));
         }
         Ok(())

@@ -33,7 +33,25 @@ fn never(e: Infallible) -> hyper::Error {
 }
 
 /// A tokio stream as hyper wants it.
-pub(super) struct Io<S>(pub(super) S);
+pub(super) struct Io<S> {
+    pub(super) stream: S,
+    /// What was read, on its way to hyper, whose buffer cannot be filled in place without `unsafe`. Grows to what the
+    /// connection reads at once.
+    bytes: Vec<u8>,
+}
+
+impl<S> Io<S> {
+    /// The first reads of a connection are of heads and small bodies.
+    const FIRST: usize = 8 * 1024;
+    const MOST: usize = 128 * 1024;
+
+    pub(super) const fn new(stream: S) -> Self {
+        Self {
+            stream,
+            bytes: Vec::new(),
+        }
+    }
+}
 
 impl<S: AsyncRead + Unpin> hyper::rt::Read for Io<S> {
     fn poll_read(
@@ -41,12 +59,18 @@ impl<S: AsyncRead + Unpin> hyper::rt::Read for Io<S> {
         cx: &mut Context<'_>,
         mut buffer: hyper::rt::ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // hyper's buffer cannot be filled in place without `unsafe`; a copy on the stack is cheap beside TLS.
-        let mut bytes = [0; 8 * 1024];
-        let room = bytes.len().min(buffer.remaining());
-        let mut read = ReadBuf::new(&mut bytes[..room]);
-        ready!(Pin::new(&mut self.0).poll_read(cx, &mut read))?;
-        buffer.put_slice(read.filled());
+        let this = &mut *self;
+        if this.bytes.is_empty() {
+            this.bytes.resize(Self::FIRST, 0);
+        }
+        let room = this.bytes.len().min(buffer.remaining());
+        let mut read = ReadBuf::new(&mut this.bytes[..room]);
+        ready!(Pin::new(&mut this.stream).poll_read(cx, &mut read))?;
+        let filled = read.filled().len();
+        buffer.put_slice(&this.bytes[..filled]);
+        if filled == this.bytes.len() && filled < Self::MOST {
+            this.bytes.resize(2 * filled, 0);
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -57,23 +81,23 @@ impl<S: AsyncWrite + Unpin> hyper::rt::Write for Io<S> {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, data)
+        Pin::new(&mut self.stream).poll_write(cx, data)
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 }
 

@@ -22,15 +22,31 @@ use crate::tls::key_log::Secrets;
 use crate::tls::server::ServerSetup;
 use crate::world::{World, WorldConfig};
 
+/// Bytes of a connection's buffers with offload: room for several of the largest packets, and no more than a processor's
+/// cache holds.
+const BULK_BUFFER: usize = 256 * 1024;
+
 /// The plan's network, at rest.
-pub(super) fn world(plan: &Plan, seed: Seed, entropy: Entropy, trace: &Trace) -> World {
+pub(super) fn world(
+    plan: &Plan,
+    seed: Seed,
+    entropy: Entropy,
+    offload: bool,
+    trace: &Trace,
+) -> World {
+    let mut tcp = TcpOptions::default();
+    if offload {
+        tcp.receive_buffer = BULK_BUFFER;
+        tcp.send_buffer = BULK_BUFFER;
+    }
     World::new(WorldConfig {
         topology: plan.topology.clone(),
         epoch: plan.clock,
         seed,
         entropy,
-        tcp: TcpOptions::default(),
+        tcp,
         checksums: true,
+        offload,
         trace: trace.clone(),
     })
 }

@@ -21,7 +21,7 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    pub(super) fn set_up(plan: &Plan) -> io::Result<Self> {
+    pub(super) fn set_up(plan: &Plan, offload: bool) -> io::Result<Self> {
         let topology = &plan.topology;
         let mut kernel = Self {
             namespaces: Vec::new(),
@@ -33,7 +33,11 @@ impl Kernel {
             }
             let namespace = Namespace::new()?;
             for nic in &node.nics {
-                let tun = Tun::create(&namespace, &config(topology, index, *nic))?;
+                let config = TunConfig {
+                    offload,
+                    ..config(topology, index, *nic)
+                };
+                let tun = Tun::create(&namespace, &config)?;
                 kernel.devices.push(Device { nic: *nic, tun });
             }
             kernel.namespaces.push((index, Rc::new(namespace)));
@@ -68,5 +72,6 @@ fn config(topology: &Topology, node: usize, nic: usize) -> TunConfig {
         address: topology.nics[nic].address,
         mtu: link.map_or(1500, |l| l.mtu),
         routes: routes.map(|r| (r.to.address, r.to.prefix)).collect(),
+        offload: false,
     }
 }

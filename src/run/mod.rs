@@ -90,6 +90,7 @@ pub struct Run<'a> {
     place: Place,
     tolerance: Duration,
     packets: bool,
+    offload: bool,
 }
 
 /// How far times may lie from those expected on TUN devices, unless somebody says otherwise. What the machine does
@@ -109,6 +110,7 @@ impl<'a> Run<'a> {
             place: Place::Virtual,
             tolerance: TOLERANCE,
             packets: true,
+            offload: false,
         }
     }
 
@@ -117,6 +119,16 @@ impl<'a> Run<'a> {
     #[must_use]
     pub const fn on_devices(mut self) -> Self {
         self.place = Place::Devices;
+        self
+    }
+
+    /// On TUN devices, lets the kernel complete checksums and cut large packets into segments, and does so for it, as
+    /// network cards do: many times faster where much data passes. Packets are then up to 64 KB large on links of any
+    /// MTU, their checksums incomplete, and that is what captures show and impairments act on. Connections have buffers
+    /// of 256 KiB. In virtual time it changes nothing.
+    #[must_use]
+    pub const fn with_offload(mut self) -> Self {
+        self.offload = true;
         self
     }
 
@@ -178,6 +190,7 @@ impl<'a> Run<'a> {
             // Before any file is made: who is not root enters a mount namespace here, and files do not go along.
             crate::os::ready().map_err(RunError::Devices)?;
         }
+        let offload = self.offload && self.place == Place::Devices;
         let trace = Trace::default();
         let files = Files::open(&plan, self.folder, self.stream, self.pcap)?;
         let recording = Rc::new(RefCell::new(Recording::new(
@@ -186,10 +199,10 @@ impl<'a> Run<'a> {
             self.packets,
         )));
         trace.attach(recording.clone());
-        let mut world = build::world(&plan, seed, entropy, &trace);
+        let mut world = build::world(&plan, seed, entropy, offload, &trace);
         let mut kernel = match self.place {
             Place::Virtual => None,
-            Place::Devices => Some(Kernel::set_up(&plan).map_err(RunError::Devices)?),
+            Place::Devices => Some(Kernel::set_up(&plan, offload).map_err(RunError::Devices)?),
         };
         build::populate(&mut world, &plan, entropy, &trace, kernel.as_ref())?;
         let end = match &mut kernel {

@@ -29,7 +29,8 @@ pub(super) struct Recording {
     tap_eyes: Vec<Eyes>,
 }
 
-/// More events are not kept: a run that makes them is a load test, and nobody reads them.
+/// More events are not kept, but for how programs and the run end: a run that makes them is a load test, and nobody reads
+/// them.
 const EVENTS_MAX: usize = 100_000;
 
 /// A crossing that is held.
@@ -149,5 +150,38 @@ impl Sink for Recording {
         if once || self.events.len() < EVENTS_MAX {
             self.events.push(event.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::Name;
+
+    /// However much happens, what a program printed is known.
+    #[test]
+    fn the_end_of_a_program_is_always_kept() {
+        let event = |what| Event {
+            at: Instant::ZERO,
+            node: Name::new("user").unwrap(),
+            what: What::Fact(what),
+        };
+        let asked = event(Fact::LookupSent {
+            name: "your-app.com".into(),
+        });
+        let ended = event(Fact::ProgramEnded {
+            command: "wrk".into(),
+            status: "exit code 0".into(),
+            code: Some(0),
+            output: String::new(),
+            errors: String::new(),
+        });
+        let mut recording = Recording::default();
+        for _ in 0..EVENTS_MAX + 10 {
+            recording.event(&asked);
+        }
+        recording.event(&ended);
+        assert_eq!(recording.events.len(), EVENTS_MAX + 1);
+        assert_eq!(recording.events.last(), Some(&ended));
     }
 }

@@ -135,8 +135,8 @@ impl Up {
         let live = Live::new(plan.clone(), files, lines, on_line);
         let live = Rc::new(RefCell::new(live));
         trace.attach(live.clone());
-        let mut world = build::world(&plan, seed, entropy, &trace);
-        let mut kernel = Kernel::set_up(&plan).map_err(RunError::Devices)?;
+        let mut world = build::world(&plan, seed, entropy, false, &trace);
+        let mut kernel = Kernel::set_up(&plan, false).map_err(RunError::Devices)?;
         let machines = build::populate(&mut world, &plan, entropy, &trace, Some(&kernel))?;
         known.complete(&plan, &kernel, &machines);
         if let Some(watched) = &watched {

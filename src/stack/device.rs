@@ -2,10 +2,16 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 
-use smoltcp::phy::{self, Checksum, Device, DeviceCapabilities, Medium};
+use smoltcp::phy::{self, Checksum, Device, DeviceCapabilities, Medium, PacketMeta};
 use smoltcp::time::Instant;
+
+use crate::wire::offload::SegmentSize;
+
+/// The largest packet that is left to the devices to cut: an IPv4 packet, with room for options.
+const LARGE_MAX: Option<NonZeroUsize> = NonZeroUsize::new(65_435);
 
 /// Packet buffers that are used again. Shared by all stacks of a world: packets are made at one node and end at
 /// another.
@@ -39,26 +45,28 @@ impl Pool {
 
 pub(super) struct Port {
     pub(super) incoming: Option<Vec<u8>>,
-    pub(super) outgoing: VecDeque<Vec<u8>>,
+    pub(super) outgoing: VecDeque<(Vec<u8>, SegmentSize)>,
     pool: Pool,
     mtu: usize,
     checksums: bool,
+    offload: bool,
 }
 
 impl Port {
-    pub(super) const fn new(mtu: usize, checksums: bool, pool: Pool) -> Self {
+    pub(super) const fn new(mtu: usize, checksums: bool, offload: bool, pool: Pool) -> Self {
         Self {
             incoming: None,
             outgoing: VecDeque::new(),
             pool,
             mtu,
             checksums,
+            offload,
         }
     }
 
     /// An empty port for packets of at most `mtu` bytes, otherwise like this one.
     pub(super) fn narrower(&self, mtu: usize) -> Self {
-        Self::new(mtu, self.checksums, self.pool.clone())
+        Self::new(mtu, self.checksums, self.offload, self.pool.clone())
     }
 }
 
@@ -68,8 +76,9 @@ pub(super) struct Incoming {
 }
 
 pub(super) struct Outgoing<'a> {
-    queue: &'a mut VecDeque<Vec<u8>>,
+    queue: &'a mut VecDeque<(Vec<u8>, SegmentSize)>,
     pool: Pool,
+    segments: SegmentSize,
 }
 
 impl phy::RxToken for Incoming {
@@ -84,8 +93,12 @@ impl phy::TxToken for Outgoing<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, f: F) -> R {
         let mut packet = self.pool.take(length);
         let result = f(&mut packet);
-        self.queue.push_back(packet);
+        self.queue.push_back((packet, self.segments));
         result
+    }
+
+    fn set_meta(&mut self, meta: PacketMeta) {
+        self.segments = meta.segmentation_offload_size;
     }
 }
 
@@ -99,6 +112,7 @@ impl Device for Port {
         let outgoing = Outgoing {
             queue: &mut self.outgoing,
             pool: pool.clone(),
+            segments: None,
         };
         Some((Incoming { packet, pool }, outgoing))
     }
@@ -107,6 +121,7 @@ impl Device for Port {
         Some(Outgoing {
             queue: &mut self.outgoing,
             pool: self.pool.clone(),
+            segments: None,
         })
     }
 
@@ -114,9 +129,12 @@ impl Device for Port {
         let mut caps = DeviceCapabilities::default();
         caps.medium = Medium::Ip;
         caps.max_transmission_unit = self.mtu;
-        if !self.checksums {
+        if !self.checksums || self.offload {
             caps.checksum.tcp = Checksum::None;
             caps.checksum.udp = Checksum::None;
+        }
+        if self.offload {
+            caps.segmentation.tcpv4 = LARGE_MAX;
         }
         caps
     }

@@ -19,6 +19,7 @@ use smoltcp::wire::{HardwareAddress, IpCidr, IpEndpoint, Ipv4Address, Ipv6Addres
 use crate::event::DropCause;
 use crate::rng::{Rng, Stream};
 use crate::time::{Clock, Instant};
+use crate::wire::offload::SegmentSize;
 use crate::wire::packet::{FlowKey, Packet, Segment, Transport};
 
 mod congestion;
@@ -93,6 +94,8 @@ pub struct StackConfig {
     pub tcp: TcpOptions,
     /// Whether TCP and UDP checksums are computed and checked. Off only where nobody looks at the packets.
     pub checksums: bool,
+    /// Whether both are left to the devices: transport checksums, and cutting large IPv4 packets of TCP into segments.
+    pub offload: bool,
     /// Where initial sequence numbers come from.
     pub rng: Stream,
     /// The lab clock.
@@ -133,7 +136,7 @@ pub struct Stack {
     udp: BTreeMap<u16, UdpPort>,
     /// smoltcp answers what belongs to no flow (RST, echo reply, port unreachable) from an empty set.
     nobody: SocketSet<'static>,
-    outgoing: VecDeque<(usize, Vec<u8>)>,
+    outgoing: VecDeque<(usize, Vec<u8>, SegmentSize)>,
     /// Packet sizes learnt from routers, by destination, and until when they hold.
     path_mtus: BTreeMap<IpAddr, (usize, Instant)>,
     next_port: u16,
@@ -154,7 +157,12 @@ impl Stack {
     pub fn new(mut config: StackConfig) -> Self {
         let mut nics = Vec::new();
         for nic in config.nics {
-            let mut port = Port::new(nic.mtu, config.checksums, config.pool.clone());
+            let mut port = Port::new(
+                nic.mtu,
+                config.checksums,
+                config.offload,
+                config.pool.clone(),
+            );
             let (seed, now) = (config.rng.next_u64(), config.clock.now());
             nics.push(Nic {
                 interface: interface(nic.address, &mut port, seed, now),
@@ -285,8 +293,8 @@ impl Stack {
         self.service_udp();
     }
 
-    /// The next packet to leave, with the number of its NIC.
-    pub fn poll_transmit(&mut self) -> Option<(usize, Vec<u8>)> {
+    /// The next packet to leave, with the number of its NIC and what the device is to cut it into.
+    pub fn poll_transmit(&mut self) -> Option<(usize, Vec<u8>, SegmentSize)> {
         self.outgoing.pop_front()
     }
 
@@ -446,14 +454,14 @@ impl Stack {
         let mut flow = flow.and_then(|id| self.flows[id as usize].as_deref_mut());
         let port = &mut self.nics[nic].port;
         let any = !port.outgoing.is_empty();
-        while let Some(packet) = port.outgoing.pop_front() {
+        while let Some((packet, segments)) = port.outgoing.pop_front() {
             if let Some(flow) = flow.as_deref_mut()
                 && let Some(view) = Packet::read(&packet)
                 && let Some(segment) = view.tcp()
             {
                 flow.on_sent(segment);
             }
-            self.outgoing.push_back((nic, packet));
+            self.outgoing.push_back((nic, packet, segments));
         }
         if any {
             self.notify();

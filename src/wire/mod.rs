@@ -3,6 +3,7 @@
 
 pub mod dns;
 pub mod http;
+pub mod offload;
 pub mod packet;
 pub mod rewrite;
 pub mod tls;

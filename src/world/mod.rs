@@ -36,6 +36,9 @@ pub struct WorldConfig {
     pub tcp: TcpOptions,
     /// Whether stacks compute and check checksums.
     pub checksums: bool,
+    /// Whether stacks and TUN devices leave them to each other, with packets larger than the MTU (see
+    /// [`StackConfig::offload`]).
+    pub offload: bool,
     /// Where events go.
     pub trace: Trace,
 }
@@ -102,6 +105,7 @@ impl World {
                 nics: nics.collect(),
                 tcp: config.tcp,
                 checksums: config.checksums,
+                offload: config.offload,
                 rng: config.entropy.stream(format_args!("stack/{}", node.name)),
                 clock: clock.clone(),
                 pool: pool.clone(),
@@ -238,9 +242,9 @@ impl World {
         for node in touched.drain(..) {
             let mut stack = self.hosts[node].stack().borrow_mut();
             stack.service();
-            while let Some((number, packet)) = stack.poll_transmit() {
+            while let Some((number, packet, segments)) = stack.poll_transmit() {
                 let nic = self.fabric.topology().nodes[node].nics[number];
-                self.fabric.send(now, nic, packet);
+                self.fabric.send_large(now, nic, packet, segments);
             }
             let deadline = stack.next_deadline();
             let known = &mut self.deadline_of[node];

@@ -117,13 +117,13 @@ fn read_arrived(world: &mut World, devices: &mut [Device], buffer: &mut [u8]) ->
     let mut any = false;
     for device in devices {
         for _ in 0..BATCH {
-            let Some(length) = device.tun.read(buffer)? else {
+            let Some((length, segments)) = device.tun.read(buffer)? else {
                 break;
             };
             any = true;
             let at = world.clock.now();
             let packet = buffer[..length].to_vec();
-            world.fabric.inject(at, device.nic, packet);
+            world.fabric.inject(at, device.nic, packet, segments);
         }
     }
     Ok(any)
@@ -161,12 +161,12 @@ fn wait(world: &World, devices: &[Device], until: Option<Duration>) -> io::Resul
 /// Gives the kernel what has reached its NICs. Whether there was anything.
 fn write_leaving(world: &mut World, devices: &mut [Device]) -> io::Result<bool> {
     let mut any = false;
-    while let Some((nic, packet)) = world.fabric.poll_leaving() {
+    while let Some((nic, mut packet, segments)) = world.fabric.poll_leaving() {
         let Some(device) = devices.iter_mut().find(|d| d.nic == nic) else {
             continue;
         };
         any = true;
-        match device.tun.write(&packet) {
+        match device.tun.write(&mut packet, segments) {
             Ok(()) => {}
             // No room, or no packet in the kernel's eyes: lost, as on a real wire. The other end will tell.
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}

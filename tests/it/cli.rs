@@ -227,6 +227,13 @@ fn a_tolerance_is_for_tun_devices() {
 }
 
 #[test]
+fn offload_is_for_tun_devices() {
+    let output = call(&["run", "https-through-alb", "--offload"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--tun"));
+}
+
+#[test]
 fn a_folder_is_no_lab() {
     let output = call(&["run", "/"]);
     assert_eq!(output.status.code(), Some(2));

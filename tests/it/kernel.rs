@@ -3,6 +3,7 @@
 //! time, so that figures are bounds; nothing leaves the namespace, which knows no other device.
 
 mod narrow_links;
+mod offload;
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
@@ -19,16 +20,16 @@ use rustix::net::sockopt::{self, Timeout};
 use rustix::pipe::pipe;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tunlab::event::{DropCause, What};
+use tunlab::event::{DropCause, Trace, What};
 use tunlab::impair::Impairment;
 use tunlab::net::Totals;
 use tunlab::net::topology::{Forwarding, NodeKind, Topology};
 use tunlab::os::{Namespace, Tun, TunConfig};
 use tunlab::stack::{Host, TcpOptions, TcpStream};
 use tunlab::time::Clock;
-use tunlab::world::{Device, Ended};
+use tunlab::world::{Device, Ended, World, WorldConfig};
 
-use crate::support::{LEFT, RIGHT, at, delay, line, silent_world, world};
+use crate::support::{LEFT, Log, RIGHT, at, config, delay, line};
 use crate::tools::have_tun;
 
 /// No test lasts longer.
@@ -46,6 +47,8 @@ struct Meeting {
     mtu: usize,
     /// Whether packets and events are kept.
     logged: bool,
+    /// Whether checksums and segments are left to the device.
+    offload: bool,
 }
 
 /// What came of it.
@@ -76,6 +79,7 @@ impl Meeting {
             seed: 1,
             mtu,
             logged: false,
+            offload: false,
         }
     }
 
@@ -90,22 +94,25 @@ impl Meeting {
             return None;
         }
         let namespace = Namespace::new().unwrap();
-        let config = TunConfig {
+        let tun = TunConfig {
             name: "right0".into(),
             address: RIGHT.into(),
             mtu: self.mtu,
             routes: vec![([0, 0, 0, 0].into(), 0)],
+            offload: self.offload,
         };
-        let tun = Tun::create(&namespace, &config).unwrap();
+        let tun = Tun::create(&namespace, &tun).unwrap();
         let (over, kernel_lives) = pipe().unwrap();
         let met = thread::scope(|scope| {
             let world = scope.spawn(move || {
-                let (mut world, log) = if self.logged {
-                    let (world, log) = world(self.topology, self.seed, self.tcp);
-                    (world, Some(log))
-                } else {
-                    (silent_world(self.topology, self.tcp), None)
-                };
+                let (trace, log) = (Trace::default(), Rc::<RefCell<Log>>::default());
+                if self.logged {
+                    trace.attach(log.clone());
+                }
+                let mut world = World::new(WorldConfig {
+                    offload: self.offload,
+                    ..config(self.topology, self.seed, self.tcp, trace)
+                });
                 let result = Rc::new(RefCell::new(None));
                 let (slot, left, clock) = (result.clone(), world.host(0), world.clock().clone());
                 world.executor().spawn_foreground(async move {
@@ -121,7 +128,7 @@ impl Meeting {
                 let ended = world
                     .run_on_devices(&mut [Device { nic, tun }], LIMIT, false)
                     .unwrap();
-                let log = log.as_ref().map(|log| log.borrow());
+                let log = log.borrow();
                 let cause = |e: &tunlab::event::Event| match &e.what {
                     What::Dropped { cause, .. } => Some(*cause),
                     What::Secret(_)
@@ -132,9 +139,8 @@ impl Meeting {
                 let met = (
                     result.borrow_mut().take(),
                     world.totals(),
-                    log.as_ref().map_or(vec![], |l| l.at_tap(0)),
-                    log.as_ref()
-                        .map_or(vec![], |l| l.events.iter().filter_map(cause).collect()),
+                    log.at_tap(0),
+                    log.events.iter().filter_map(cause).collect(),
                 );
                 (ended, met)
             });
@@ -763,10 +769,14 @@ fn datagrams() {
 fn throughput() {
     const TOTAL: usize = 1_000_000_000;
     let bytes = pattern();
-    for mtu in [1500, 9000] {
+    for (mtu, offload) in [(1500, false), (9000, false), (1500, true)] {
         for ours in [true, false] {
             let (we, they) = (bytes.clone(), bytes.clone());
-            let met = Meeting::new(mtu).run(
+            let meeting = Meeting {
+                offload,
+                ..Meeting::new(mtu)
+            };
+            let met = meeting.run(
                 async move |left, clock| {
                     let mut stream = we_connect(&left, &clock, 80).await;
                     if ours {
@@ -797,7 +807,8 @@ fn throughput() {
             } else {
                 "kernel to ours"
             };
-            eprintln!("mtu {mtu}, {way}: {gigabits:.2} Gbit/s");
+            let how = if offload { " with offload" } else { "" };
+            eprintln!("mtu {mtu}{how}, {way}: {gigabits:.2} Gbit/s");
         }
     }
 }

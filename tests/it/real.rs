@@ -7,11 +7,15 @@ use std::os::unix::fs::PermissionsExt;
 use crate::tools::{have, have_devices, run_lab};
 
 fn run(lab: &str, tools: &[&str]) {
+    run_with(lab, tools, &["--tun"]);
+}
+
+fn run_with(lab: &str, tools: &[&str], options: &[&str]) {
     if !have_devices() || !tools.iter().all(|t| have(t)) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let output = run_lab(lab, folder.path(), &["--tun"], 0);
+    let output = run_lab(lab, folder.path(), options, 0);
     let out = String::from_utf8(output.stdout).unwrap();
     assert!(!out.contains("FAIL"), "{out}");
     let said = String::from_utf8(output.stderr).unwrap();
@@ -39,6 +43,11 @@ fn nginx_as_the_container() {
 #[test]
 fn curl_to_nginx() {
     run("real-all", &["curl", "nginx"]);
+}
+
+#[test]
+fn curl_to_nginx_with_offload() {
+    run_with("real-all", &["curl", "nginx"], &["--tun", "--offload"]);
 }
 
 #[test]

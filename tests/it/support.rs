@@ -149,16 +149,21 @@ pub(crate) fn world(topology: Topology, seed: u64, tcp: TcpOptions) -> (World, R
     let trace = Trace::default();
     let log = Rc::new(RefCell::new(Log::default()));
     trace.attach(log.clone());
-    let world = World::new(WorldConfig {
+    (World::new(config(topology, seed, tcp, trace)), log)
+}
+
+/// A plain world.
+pub(crate) fn config(topology: Topology, seed: u64, tcp: TcpOptions, trace: Trace) -> WorldConfig {
+    WorldConfig {
         topology,
         epoch: UnixSeconds::from_ymd(2025, 11, 5),
         seed: Seed(seed),
         entropy: Seed(seed).into(),
         tcp,
         checksums: true,
+        offload: false,
         trace,
-    });
-    (world, log)
+    }
 }
 
 pub(crate) fn at(port: u16) -> SocketAddr {
@@ -335,13 +340,5 @@ pub(crate) fn chain(mtu: usize) -> Topology {
 
 /// A world that nobody listens to.
 pub(crate) fn silent_world(topology: Topology, tcp: TcpOptions) -> World {
-    World::new(WorldConfig {
-        topology,
-        epoch: UnixSeconds::from_ymd(2025, 11, 5),
-        seed: Seed(1),
-        entropy: Seed(1).into(),
-        tcp,
-        checksums: true,
-        trace: Trace::default(),
-    })
+    World::new(config(topology, 1, tcp, Trace::default()))
 }

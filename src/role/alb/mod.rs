@@ -121,7 +121,7 @@ impl Front {
             .timer(Timer::new(self.node.clock.clone()))
             .auto_date_header(false)
             .title_case_headers(true)
-            .serve_connection(Io(stream), service)
+            .serve_connection(Io::new(stream), service)
             .await;
         self.node.fact(Fact::Closed(flow));
         targets.close();

@@ -93,7 +93,7 @@ impl Targets {
         self.node.fact(Fact::Connected(flow));
         let (sender, connection) = Builder::new()
             .title_case_headers(true)
-            .handshake(Io(stream))
+            .handshake(Io::new(stream))
             .await
             .map_err(|_| Refusal::BadGateway)?;
         let node = self.node.clone();

@@ -1,7 +1,7 @@
 //! Links smaller than the hosts' MTU, behind our routers and the kernel's.
 
 use super::*;
-use crate::support::narrow;
+use crate::support::{narrow, world};
 
 /// The routers clamp: nobody ever sends a packet that is too big.
 #[test]
@@ -84,7 +84,7 @@ async fn first_of<A>(a: impl Future<Output = A>, b: impl Future<Output = ()>) ->
 }
 
 /// The kernel's two routers of [`narrow`], each in a namespace of its own.
-fn kernel_routers(topology: &Topology) -> Vec<Device> {
+pub(super) fn kernel_routers(topology: &Topology, offload: bool) -> Vec<Device> {
     let mut devices = Vec::new();
     for node in topology.nodes.iter().filter(|n| n.kind == NodeKind::Router) {
         let namespace = Namespace::new().unwrap();
@@ -96,6 +96,7 @@ fn kernel_routers(topology: &Topology) -> Vec<Device> {
                 address: topology.nics[*nic].address,
                 mtu: link.unwrap().mtu,
                 routes: routes.map(|r| (r.to.address, r.to.prefix)).collect(),
+                offload,
             };
             let tun = Tun::create(&namespace, &config).unwrap();
             devices.push(Device { nic: *nic, tun });
@@ -121,7 +122,7 @@ fn kernel_routers_and_a_narrow_link() {
             mss_clamp,
             icmp_errors,
         });
-        let mut devices = kernel_routers(&topology);
+        let mut devices = kernel_routers(&topology, false);
         let (mut world, log) = world(topology, 1, TcpOptions::default());
         let (left, right, clock) = (world.host(0), world.host(2), world.clock().clone());
         world.executor().spawn(async move {
