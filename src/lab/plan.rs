@@ -375,6 +375,30 @@ pub struct PacketFilter {
     pub filter: Filter,
 }
 
+impl Check {
+    /// Whether it is judged by packets, and not by events alone.
+    #[must_use]
+    pub const fn needs_packets(&self) -> bool {
+        match self {
+            Self::Handshake { .. }
+            | Self::OrderlyClose { .. }
+            | Self::TlsVersion { .. }
+            | Self::TlsMessages { .. }
+            | Self::Packets { .. }
+            | Self::Readable { .. }
+            | Self::NeverSees { .. }
+            | Self::Clean => true,
+            Self::CertificateAccepted { .. }
+            | Self::HeaderAtApp { .. }
+            | Self::Status { .. }
+            | Self::At { .. }
+            | Self::Phase { .. }
+            | Self::Target { .. }
+            | Self::Program { .. } => false,
+        }
+    }
+}
+
 /// A number or a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Count {

@@ -92,8 +92,20 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
         Fact::Closed(flow) => ("closed", format!("closes {flow}")),
         Fact::ProgramStarted { command } => ("program-started", command.clone()),
         Fact::ProgramEnded {
-            command, status, ..
-        } => ("program-ended", format!("{command}: {status}")),
+            command,
+            status,
+            output,
+            errors,
+            ..
+        } => {
+            let mut text = format!("{command}: {status}");
+            for (what, said) in [("printed", output), ("complained", errors)] {
+                if !said.is_empty() {
+                    text = format!("{text}; {what}: {said}");
+                }
+            }
+            ("program-ended", text)
+        }
         Fact::StepFailed { error } => ("step-failed", error.clone()),
     }
 }

@@ -269,3 +269,15 @@ fn completions_for_every_shell() {
         assert!(text(&output.stdout).contains("tunlab"), "{shell}");
     }
 }
+
+#[test]
+fn without_captures_only_events_are_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run_lab("https-through-alb", folder.path(), &["--no-capture"], 0);
+    let said = text(&output.stderr);
+    assert!(said.contains("of 36 expectations are on packets"), "{said}");
+    assert!(text(&output.stdout).contains("expectations held"));
+    let files = fs::read_dir(folder.path().join("https-through-alb")).unwrap();
+    let names: Vec<_> = files.map(|f| f.unwrap().file_name()).collect();
+    assert_eq!(names, ["https-through-alb.json"]);
+}
