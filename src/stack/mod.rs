@@ -32,7 +32,6 @@ mod stream;
 mod table;
 mod timers;
 mod udp;
-mod wheel;
 
 pub use device::Pool;
 pub use host::Host;

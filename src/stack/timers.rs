@@ -1,13 +1,13 @@
 //! When each flow wants to be looked at next. The times of all flows lie side by side, so that an entry of the wheel
 //! that is no longer wanted, as most are once an acknowledgment has come, is passed over without a look at its flow.
 
-use super::wheel::Wheel;
 use crate::time::Instant;
+use crate::time::wheel::Wheel;
 
 /// One deadline a flow, by the flow's number.
 #[derive(Default)]
 pub(super) struct Timers {
-    wheel: Wheel,
+    wheel: Wheel<u32>,
     of: Vec<Timer>,
 }
 

@@ -1,10 +1,10 @@
-//! Timers of many flows. Near ones lie in slots of about a millisecond, far ones in an ordered map, so that setting
+//! Many timers. Near ones lie in slots of about a millisecond, far ones in an ordered map, so that setting
 //! a timer costs the same whether there are ten or a hundred thousand.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use crate::time::Instant;
+use super::Instant;
 
 /// 2^20 ns, about 1 ms.
 const SLOT_BITS: u32 = 20;
@@ -13,17 +13,17 @@ const SLOTS: u64 = 4096;
 
 /// Entries fire in order of time, then of id. There is no removal: whoever owns an entry checks on firing whether
 /// it still wants it.
-pub(super) struct Wheel {
-    slots: Vec<Vec<(Instant, u32)>>,
+pub(crate) struct Wheel<I> {
+    slots: Vec<Vec<(Instant, I)>>,
     /// One bit a slot: whether it holds anything.
     occupied: [u64; (SLOTS / 64) as usize],
     /// Everything in slots up to this one is in `near`.
     cursor: u64,
-    near: BinaryHeap<Reverse<(Instant, u32)>>,
-    far: BTreeMap<u64, Vec<(Instant, u32)>>,
+    near: BinaryHeap<Reverse<(Instant, I)>>,
+    far: BTreeMap<u64, Vec<(Instant, I)>>,
 }
 
-impl Default for Wheel {
+impl<I: Copy + Ord> Default for Wheel<I> {
     fn default() -> Self {
         Self {
             slots: vec![Vec::new(); SLOTS as usize],
@@ -35,8 +35,8 @@ impl Default for Wheel {
     }
 }
 
-impl Wheel {
-    pub(super) fn push(&mut self, at: Instant, id: u32) {
+impl<I: Copy + Ord> Wheel<I> {
+    pub(crate) fn push(&mut self, at: Instant, id: I) {
         let slot = at.as_nanos() >> SLOT_BITS;
         if slot <= self.cursor {
             self.near.push(Reverse((at, id)));
@@ -50,15 +50,21 @@ impl Wheel {
     }
 
     /// The earliest entry's time.
-    pub(super) fn next(&mut self) -> Option<Instant> {
+    pub(crate) fn next(&mut self) -> Option<Instant> {
         while self.near.is_empty() {
             self.advance()?;
         }
         self.near.peek().map(|e| e.0.0)
     }
 
+    /// The earliest entry.
+    pub(crate) fn peek(&mut self) -> Option<(Instant, I)> {
+        self.next()?;
+        self.near.peek().map(|e| e.0)
+    }
+
     /// Takes the earliest entry if it is due by `now`.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Instant, u32)> {
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(Instant, I)> {
         if self.next()? > now {
             return None;
         }

@@ -1,7 +1,6 @@
 //! The lab clock: nanoseconds since the run began, and the calendar date they stand for.
 //! Nobody here knows what drives it; `world` does, in virtual time or against the wall clock.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::ops::{Add, AddAssign, Sub};
@@ -10,6 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+
+pub(crate) mod wheel;
+
+use wheel::Wheel;
 
 /// A moment of the run, in nanoseconds since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -146,10 +149,88 @@ struct Shared {
     sleepers: Mutex<Sleepers>,
 }
 
+/// Those who sleep. A wheel says who is due, so that a sleep costs the same however many others sleep.
 #[derive(Default)]
 struct Sleepers {
     seq: u64,
-    due: BTreeMap<(Instant, u64), Waker>,
+    wheel: Wheel<Ticket>,
+    beds: Vec<Bed>,
+    free: Vec<u32>,
+}
+
+/// A sleep: of those due at one moment the first to come is the first to wake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Ticket {
+    seq: u64,
+    bed: u32,
+}
+
+/// Where a sleeper's waker is kept. The wheel still knows a ticket after its sleep was given up; the bed does not.
+struct Bed {
+    seq: u64,
+    waker: Option<Waker>,
+}
+
+impl Sleepers {
+    fn lie_down(&mut self, at: Instant, waker: Waker) -> Ticket {
+        self.seq += 1;
+        let seq = self.seq;
+        let bed = Bed {
+            seq,
+            waker: Some(waker),
+        };
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.beds[number as usize] = bed;
+                number
+            }
+            None => {
+                self.beds.push(bed);
+                // 2^32 sleepers do not fit any machine.
+                (self.beds.len() - 1) as u32
+            }
+        };
+        let ticket = Ticket { seq, bed: number };
+        self.wheel.push(at, ticket);
+        ticket
+    }
+
+    /// The waker of a sleep that nobody has given up, taken out.
+    fn get_up(&mut self, ticket: Ticket) -> Option<Waker> {
+        let bed = &mut self.beds[ticket.bed as usize];
+        if bed.seq != ticket.seq {
+            return None;
+        }
+        let waker = bed.waker.take()?;
+        self.free.push(ticket.bed);
+        Some(waker)
+    }
+
+    fn is_asleep(&self, ticket: Ticket) -> bool {
+        let bed = &self.beds[ticket.bed as usize];
+        bed.seq == ticket.seq && bed.waker.is_some()
+    }
+
+    /// When the first one wants to wake.
+    fn next(&mut self) -> Option<Instant> {
+        while let Some((at, ticket)) = self.wheel.peek() {
+            if self.is_asleep(ticket) {
+                return Some(at);
+            }
+            self.wheel.pop_due(at);
+        }
+        None
+    }
+
+    /// The waker of the first who is due by `now`.
+    fn pop_due(&mut self, now: Instant) -> Option<Waker> {
+        while let Some((_, ticket)) = self.wheel.pop_due(now) {
+            if let Some(waker) = self.get_up(ticket) {
+                return Some(waker);
+            }
+        }
+        None
+    }
 }
 
 impl Clock {
@@ -193,14 +274,14 @@ impl Clock {
         Sleep {
             clock: self.clone(),
             at,
-            seq: None,
+            ticket: None,
         }
     }
 
     /// When the first sleeper wants to wake; the driver's side of the clock.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.sleepers().due.keys().next().map(|k| k.0)
+        self.sleepers().next()
     }
 
     /// Moves the clock to `to` (never back) and wakes every sleeper due by then, earliest first.
@@ -209,12 +290,8 @@ impl Clock {
         self.0.now.store(to.0, Ordering::Relaxed);
         loop {
             // The lock is released before waking: a waker may run code that sleeps again.
-            let waker = {
-                let mut sleepers = self.sleepers();
-                match sleepers.due.first_entry() {
-                    Some(first) if first.key().0 <= to => first.remove(),
-                    _ => return,
-                }
+            let Some(waker) = self.sleepers().pop_due(to) else {
+                return;
             };
             waker.wake();
         }
@@ -239,13 +316,13 @@ impl fmt::Debug for Clock {
 pub struct Sleep {
     clock: Clock,
     at: Instant,
-    seq: Option<u64>,
+    ticket: Option<Ticket>,
 }
 
 impl Sleep {
     fn cancel(&mut self) {
-        if let Some(seq) = self.seq.take() {
-            self.clock.sleepers().due.remove(&(self.at, seq));
+        if let Some(ticket) = self.ticket.take() {
+            self.clock.sleepers().get_up(ticket);
         }
     }
 }
@@ -260,11 +337,13 @@ impl Future for Sleep {
         }
         let clock = self.clock.clone();
         let mut sleepers = clock.sleepers();
-        let seq = *self.seq.get_or_insert_with(|| {
-            sleepers.seq += 1;
-            sleepers.seq
-        });
-        sleepers.due.insert((self.at, seq), cx.waker().clone());
+        match self.ticket {
+            // Asleep already: only who is to be woken may have changed.
+            Some(ticket) if sleepers.is_asleep(ticket) => {
+                sleepers.beds[ticket.bed as usize].waker = Some(cx.waker().clone());
+            }
+            _ => self.ticket = Some(sleepers.lie_down(self.at, cx.waker().clone())),
+        }
         Poll::Pending
     }
 }
