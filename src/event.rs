@@ -303,6 +303,36 @@ pub enum Fact {
     },
 }
 
+impl Fact {
+    /// Why something failed, in words, for the facts that tell a failure.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::LookupFailed { error, .. }
+            | Self::ConnectFailed { error, .. }
+            | Self::TlsFailed { error, .. }
+            | Self::CertificateRefused { error, .. }
+            | Self::StepFailed { error } => Some(error),
+            Self::LookupSent { .. }
+            | Self::LookupAnswered { .. }
+            | Self::Connecting(_)
+            | Self::Connected(_)
+            | Self::Accepted(_)
+            | Self::TlsStarted { .. }
+            | Self::TlsEstablished { .. }
+            | Self::CertificateAccepted { .. }
+            | Self::RequestSent { .. }
+            | Self::RequestReceived { .. }
+            | Self::TargetChosen { .. }
+            | Self::ResponseSent { .. }
+            | Self::ResponseReceived { .. }
+            | Self::ProgramStarted { .. }
+            | Self::ProgramEnded { .. }
+            | Self::Closed(_) => None,
+        }
+    }
+}
+
 /// Something that happened, other than a packet passing a tap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {

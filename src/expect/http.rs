@@ -128,29 +128,7 @@ pub(super) fn target(record: &Record<'_>, node: &Name, address: Option<SocketAdd
 /// The last failure that `node` told, for a response that never came.
 fn why_no_response(record: &Record<'_>, node: &Name) -> String {
     let at_node = record.events.iter().filter(|e| e.node == *node);
-    let mut errors = at_node.filter_map(|e| match fact(e)? {
-        Fact::LookupFailed { error, .. }
-        | Fact::ConnectFailed { error, .. }
-        | Fact::TlsFailed { error, .. }
-        | Fact::CertificateRefused { error, .. }
-        | Fact::StepFailed { error } => Some(error),
-        Fact::LookupSent { .. }
-        | Fact::LookupAnswered { .. }
-        | Fact::Connecting(_)
-        | Fact::Connected(_)
-        | Fact::Accepted(_)
-        | Fact::TlsStarted { .. }
-        | Fact::TlsEstablished { .. }
-        | Fact::CertificateAccepted { .. }
-        | Fact::RequestSent { .. }
-        | Fact::RequestReceived { .. }
-        | Fact::TargetChosen { .. }
-        | Fact::ResponseSent { .. }
-        | Fact::ResponseReceived { .. }
-        | Fact::ProgramStarted { .. }
-        | Fact::ProgramEnded { .. }
-        | Fact::Closed(_) => None,
-    });
+    let mut errors = at_node.filter_map(|e| fact(e)?.error());
     match errors.next_back() {
         Some(error) => format!("no response: {error}"),
         None => "no response".into(),
