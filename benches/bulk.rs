@@ -28,8 +28,8 @@ use tunlab::time::UnixSeconds;
 use tunlab::tls::authority::Pki;
 use tunlab::tls::client::{self, ClientSetup};
 use tunlab::tls::config::{
-    AuthoritySpec, CertificateSpec, ClientTakes, ClientTls, PkiSpec, ServerTakes, ServerTls,
-    Version,
+    AuthoritySpec, CertificateSpec, ClientTakes, ClientTls, KeyKind, PkiSpec, ServerTakes,
+    ServerTls, Version,
 };
 use tunlab::tls::key_log::Secrets;
 use tunlab::tls::random::Randomness;
@@ -70,6 +70,7 @@ fn pki() -> Pki {
             name: "app".into(),
             issuer: "root".into(),
             names: vec![NAME.into()],
+            key: KeyKind::P256,
             validity,
         }],
     };

@@ -3,7 +3,7 @@
 use super::decode::{Fields, Item};
 use super::error::advice;
 use crate::time::UnixSeconds;
-use crate::tls::config::{AuthoritySpec, CertificateSpec, PkiSpec};
+use crate::tls::config::{AuthoritySpec, CertificateSpec, KeyKind, PkiSpec};
 
 /// What certificates are declared, and the names of those with mistakes.
 pub(super) struct Pki<'a> {
@@ -51,11 +51,16 @@ impl<'a> Pki<'a> {
         let names = names.and_then(|i| i.some(|n| host_name(n, true)));
         let valid = table.required("valid", "[2024-01-01, 2025-12-31]");
         let validity = valid.and_then(validity);
+        let key = table.optional("key").map(|i| {
+            let kinds = [KeyKind::P256, KeyKind::Rsa2048];
+            i.one_of("kind of key", &kinds.map(|k| (k.text(), k)))
+        });
         table.finish();
         Some(CertificateSpec {
             name: name?.to_string(),
             issuer: issuer?,
             names: names?,
+            key: key.unwrap_or(Some(KeyKind::P256))?,
             validity: validity?,
         })
     }

@@ -333,6 +333,7 @@ const CASES: &[&str] = &[
     "link.web0.between = [\"internet\", \"user\"]",
     // pki
     "authority.r = { root = \"R\", intermediate = \"\", valid = [2020-01-01] }\ncertificate.c = { issuer = \"q\", names = [], valid = [2024-01-01, 2023-01-01] }\ncertificate.d = { issuer = \"r\", names = [\"*.x\", \"a b\"], valid = [\"2025-02-30\", 5] }",
+    "certificate.c = { issuer = \"lab-root\", names = [\"a.b\"], key = \"RSA-1024\", valid = [2024-01-01, 2025-01-01] }\ncertificate.d = { issuer = \"lab-root\", names = [\"a.b\"], key = 2048, valid = [2024-01-01, 2025-01-01] }",
     // roles
     "node.user.browser.resolver = \"web\"",
     "node.b = { address.home = \"203.192.1.9\", browser = { resolver = \"nobody\", trust = [\"x\"], tls = [], alpn = [\"http/2\"], user-agent = \"a\\nb\", takes = { wait = \"1 ms\" } } }",

@@ -1,12 +1,12 @@
 //! The lab's certificate authorities: root, intermediate and server certificates, all made from the seed, so that
-//! the same lab gives the same bytes. Keys are P-256, signatures RFC 6979.
+//! the same lab gives the same bytes. Authorities have P-256 keys, servers P-256 or RSA.
+
+mod key;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use p256::ecdsa::signature::Signer as _;
-use p256::pkcs8::EncodePrivateKey;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, PublicKeyData,
@@ -15,7 +15,8 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest, Sha256};
 
-use super::config::{AuthoritySpec, CertificateSpec, PkiSpec};
+use self::key::Key;
+use super::config::{AuthoritySpec, CertificateSpec, KeyKind, PkiSpec};
 use crate::rng::{Entropy, Rng, Stream};
 use crate::time::UnixSeconds;
 
@@ -50,6 +51,12 @@ pub enum PkiError {
     /// A key that cannot be encoded.
     #[error("failed to encode a private key")]
     Key(#[from] p256::pkcs8::Error),
+    /// An RSA key that cannot be made.
+    #[error("failed to make an RSA key")]
+    Rsa(#[from] rsa::Error),
+    /// An RSA key that cannot be encoded.
+    #[error("failed to encode an RSA key")]
+    RsaKey(#[from] rsa::pkcs1::Error),
 }
 
 /// All keys and certificates of a run.
@@ -184,12 +191,12 @@ impl Authority {
             source,
         };
         let mut rng = entropy.stream(format_args!("pki/authority/{}", spec.name));
-        let root_key = Key::new(&mut rng);
+        let root_key = Key::p256(&mut rng);
         let validity = dates(&spec.name, spec.validity)?;
         let root_params =
             authority_params(&spec.root, None, validity, &root_key, &mut rng).map_err(make)?;
         let root = root_params.self_signed(&root_key).map_err(make)?;
-        let key = Key::new(&mut rng);
+        let key = Key::p256(&mut rng);
         // An intermediate that may issue leaves only (path length 0), as public ones are.
         let params = authority_params(&spec.intermediate, Some(0), validity, &key, &mut rng)
             .map_err(make)?;
@@ -209,7 +216,7 @@ impl Authority {
             source,
         };
         let mut rng = entropy.stream(format_args!("pki/certificate/{}", spec.name));
-        let key = Key::new(&mut rng);
+        let key = Key::new(spec.key, &mut rng)?;
         let mut params = CertificateParams::new(spec.names.clone()).map_err(make)?;
         let common_name = spec
             .names
@@ -217,8 +224,7 @@ impl Authority {
             .ok_or_else(|| PkiError::NoNames(spec.name.clone()))?;
         params.distinguished_name = name(common_name).map_err(make)?;
         params.is_ca = IsCa::ExplicitNoCa;
-        // RFC 5280 §4.2.1.3: an ECDSA server key signs, and does nothing else.
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.key_usages = key_usages(spec.key);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         finish(
             &mut params,
@@ -230,8 +236,20 @@ impl Authority {
         let leaf = params.signed_by(&key, &issuer).map_err(make)?;
         Ok(Identity {
             chain: vec![leaf.der().clone(), self.intermediate.clone()],
-            key: key.secret.to_pkcs8_der()?.as_bytes().to_vec(),
+            key: key.to_pkcs8()?,
         })
+    }
+}
+
+/// What a server's key may do (RFC 5280 §4.2.1.3): an ECDSA key signs, and does nothing else. An RSA key signs too; in
+/// the RSA key exchange of TLS 1.2 it decrypts what the client chose.
+fn key_usages(key: KeyKind) -> Vec<KeyUsagePurpose> {
+    match key {
+        KeyKind::P256 => vec![KeyUsagePurpose::DigitalSignature],
+        KeyKind::Rsa2048 => vec![
+            KeyUsagePurpose::DigitalSignature,
+            KeyUsagePurpose::KeyEncipherment,
+        ],
     }
 }
 
@@ -298,52 +316,13 @@ fn name(common_name: &str) -> Result<DistinguishedName, rcgen::Error> {
     Ok(name)
 }
 
-/// A P-256 key from the seed.
-#[derive(Clone)]
-struct Key {
-    secret: p256::ecdsa::SigningKey,
-    /// SEC 1 uncompressed point.
-    public: Vec<u8>,
-}
-
-impl Key {
-    fn new(rng: &mut Stream) -> Self {
-        // Out of range once in 2^32 draws.
-        loop {
-            let mut scalar = [0; 32];
-            rng.fill_bytes(&mut scalar);
-            if let Ok(secret) = p256::ecdsa::SigningKey::from_bytes(&scalar.into()) {
-                let public = secret.verifying_key().to_sec1_point(false);
-                let public = public.as_bytes().to_vec();
-                return Self { secret, public };
-            }
-        }
-    }
-}
-
-impl PublicKeyData for Key {
-    fn der_bytes(&self) -> &[u8] {
-        &self.public
-    }
-    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
-        &rcgen::PKCS_ECDSA_P256_SHA256
-    }
-}
-
-impl rcgen::SigningKey for Key {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        let signature: p256::ecdsa::Signature = self.secret.sign(message);
-        Ok(signature.to_der().as_bytes().to_vec())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::CertificateFacts;
     use crate::rng::Seed;
     use crate::tls::facts;
-    use crate::tls::testing::spec;
+    use crate::tls::testing::{spec, spec_with_rsa};
 
     #[test]
     fn certificates_depend_on_the_seed_and_their_own_name_only() {
@@ -360,6 +339,32 @@ mod tests {
         let other = other.identity("your-app").unwrap();
         assert_ne!(other.chain(), identity.chain());
         assert_ne!(other.key(), identity.key());
+    }
+
+    #[test]
+    fn rsa_keys_depend_on_the_seed_and_may_decrypt() {
+        use x509_cert::Certificate;
+        use x509_cert::der::Decode;
+        use x509_cert::ext::pkix::KeyUsage;
+        let build = |entropy: Entropy| Pki::build(&spec_with_rsa(), entropy).unwrap();
+        let (one, again) = (build(Seed(1).into()), build(Seed(1).into()));
+        let (one, again) = (one.identity("rsa").unwrap(), again.identity("rsa").unwrap());
+        assert_eq!(one.chain(), again.chain());
+        assert_eq!(one.key(), again.key());
+        // Two runs on the system's randomness never share a key.
+        let system = |byte| build(Entropy::System([byte; 32]));
+        let (a, b) = (system(1), system(2));
+        assert_ne!(
+            a.identity("rsa").unwrap().key(),
+            b.identity("rsa").unwrap().key()
+        );
+        assert_ne!(a.identity("rsa").unwrap().key(), one.key());
+
+        assert_eq!(facts::certificate(&one.chain()[0]).key, "RSA-2048");
+        let leaf = Certificate::from_der(&one.chain()[0]).unwrap();
+        let usage = leaf.tbs_certificate().get_extension::<KeyUsage>();
+        let (_, usage) = usage.unwrap().unwrap();
+        assert!(usage.digital_signature() && usage.key_encipherment());
     }
 
     #[test]

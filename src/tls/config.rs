@@ -37,7 +37,28 @@ pub struct AuthoritySpec {
     pub validity: (UnixSeconds, UnixSeconds),
 }
 
-/// A server certificate of the lab, issued by an authority's intermediate. P-256 key.
+/// Kinds of key that a certificate can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum KeyKind {
+    /// ECDSA on the curve P-256.
+    #[default]
+    P256,
+    /// RSA with a modulus of 2048 bits and the public exponent 65537.
+    Rsa2048,
+}
+
+impl KeyKind {
+    /// As in "RSA-2048".
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::P256 => "P-256",
+            Self::Rsa2048 => "RSA-2048",
+        }
+    }
+}
+
+/// A server certificate of the lab, issued by an authority's intermediate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateSpec {
     /// Its name in the lab, as in `your-app`.
@@ -46,6 +67,8 @@ pub struct CertificateSpec {
     pub issuer: String,
     /// Subject alternative names (dNSName); the first is the common name too.
     pub names: Vec<String>,
+    /// The kind of its key.
+    pub key: KeyKind,
     /// Validity.
     pub validity: (UnixSeconds, UnixSeconds),
 }

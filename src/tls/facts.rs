@@ -71,7 +71,8 @@ pub fn certificate(der: &CertificateDer<'_>) -> CertificateFacts {
     let body = parsed.tbs_certificate();
     let validity = body.validity();
     let moment = |t: x509_cert::time::Time| UnixSeconds(t.to_unix_duration().as_secs());
-    let key = &body.subject_public_key_info().algorithm;
+    let public = body.subject_public_key_info();
+    let key = &public.algorithm;
     CertificateFacts {
         subject: common_name(body.subject()),
         issuer: common_name(body.issuer()),
@@ -81,6 +82,7 @@ pub fn certificate(der: &CertificateDer<'_>) -> CertificateFacts {
         key: key_name(
             key.oid,
             key.parameters.as_ref().and_then(|p| p.to_der().ok()),
+            public.subject_public_key.raw_bytes(),
         ),
         bytes: der.len(),
     }
@@ -115,7 +117,7 @@ fn dns_names(certificate: &Certificate) -> Vec<String> {
     dns
 }
 
-fn key_name(algorithm: ObjectIdentifier, parameters: Option<Vec<u8>>) -> String {
+fn key_name(algorithm: ObjectIdentifier, parameters: Option<Vec<u8>>, public: &[u8]) -> String {
     const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
     const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
     const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
@@ -125,10 +127,18 @@ fn key_name(algorithm: ObjectIdentifier, parameters: Option<Vec<u8>>) -> String 
     match (algorithm, curve) {
         (EC, Some(P256)) => "P-256".into(),
         (EC, Some(P384)) => "P-384".into(),
-        (RSA, _) => "RSA".into(),
+        (RSA, _) => rsa_bits(public).map_or_else(|| "RSA".into(), |bits| format!("RSA-{bits}")),
         (ED25519, _) => "Ed25519".into(),
         (other, _) => other.to_string(),
     }
+}
+
+/// Bits of the modulus in an RSAPublicKey (RFC 8017 §A.1.1).
+fn rsa_bits(public: &[u8]) -> Option<u32> {
+    let key = rsa::pkcs1::RsaPublicKeyRef::from_der(public).ok()?;
+    let modulus = key.modulus.as_bytes();
+    let first = modulus.first()?;
+    Some(u32::try_from(modulus.len()).ok()? * 8 - first.leading_zeros())
 }
 
 #[cfg(test)]
@@ -156,14 +166,14 @@ mod tests {
 
     #[test]
     fn keys_of_other_kinds_are_named() {
-        let name = |oid| key_name(ObjectIdentifier::new_unwrap(oid), None);
+        let name = |oid| key_name(ObjectIdentifier::new_unwrap(oid), None, &[]);
         assert_eq!(name("1.2.840.113549.1.1.1"), "RSA");
         assert_eq!(name("1.3.101.112"), "Ed25519");
         let curve = ObjectIdentifier::new_unwrap("1.3.132.0.34")
             .to_der()
             .unwrap();
         let ec = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-        assert_eq!(key_name(ec, Some(curve)), "P-384");
-        assert_eq!(key_name(ec, None), "1.2.840.10045.2.1");
+        assert_eq!(key_name(ec, Some(curve), &[]), "P-384");
+        assert_eq!(key_name(ec, None, &[]), "1.2.840.10045.2.1");
     }
 }

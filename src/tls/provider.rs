@@ -1,22 +1,21 @@
 //! The crypto providers, which offer the same. AEAD, HKDF and verification are aws-lc-rs's own in both; where a seed
 //! rules, the random source, the key exchange and the signatures are ours.
 
+mod keys;
+
 use std::fmt;
-use std::sync::Arc;
 
 use aws_lc_rs::agreement::{self, PrivateKey, UnparsedPublicKey};
-use p256::ecdsa::signature::Signer as _;
 use rustls::crypto::{
     ActiveKeyExchange, CryptoProvider, GetRandomFailed, SecureRandom, SharedSecret,
     SupportedKxGroup,
 };
-use rustls::pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
-use rustls::sign::{Signer, SigningKey};
-use rustls::{Error, NamedGroup, OtherError, PeerMisbehaved, SignatureAlgorithm, SignatureScheme};
+use rustls::{Error, NamedGroup, PeerMisbehaved};
 
+use self::keys::SeededKeys;
 use super::random::draw;
 
-/// Where a seed rules: key exchange from drawn private keys, and RFC 6979 signatures, which need no randomness. Same
+/// Where a seed rules: key exchange from drawn private keys, signatures that need no randomness or draw theirs. Same
 /// streams, same bytes on the wire. Draws from the stream in scope, and from nothing else.
 pub(super) fn seeded() -> CryptoProvider {
     CryptoProvider {
@@ -126,62 +125,6 @@ impl ActiveKeyExchange for Exchange {
     }
 }
 
-#[derive(Debug)]
-struct SeededKeys;
-
-impl rustls::crypto::KeyProvider for SeededKeys {
-    fn load_private_key(&self, key: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
-        use p256::pkcs8::DecodePrivateKey;
-        let PrivateKeyDer::Pkcs8(der) = &key else {
-            return Err(Error::General("the lab's keys are PKCS #8".into()));
-        };
-        let key = p256::ecdsa::SigningKey::from_pkcs8_der(der.secret_pkcs8_der())
-            .map_err(|e| Error::Other(OtherError(Arc::new(e))))?;
-        Ok(Arc::new(EcdsaKey(key)))
-    }
-}
-
-/// A P-256 key that signs by RFC 6979: the same message gives the same signature.
-struct EcdsaKey(p256::ecdsa::SigningKey);
-
-impl fmt::Debug for EcdsaKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a P-256 key")
-    }
-}
-
-impl SigningKey for EcdsaKey {
-    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
-        offered
-            .contains(&SignatureScheme::ECDSA_NISTP256_SHA256)
-            .then(|| Box::new(Self(self.0.clone())) as Box<dyn Signer>)
-    }
-
-    /// rustls then checks that key and certificate belong together.
-    fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
-        use p256::pkcs8::EncodePublicKey;
-        let der = p256::PublicKey::from(self.0.verifying_key())
-            .to_public_key_der()
-            .ok()?;
-        Some(SubjectPublicKeyInfoDer::from(der.as_bytes().to_vec()))
-    }
-
-    fn algorithm(&self) -> SignatureAlgorithm {
-        SignatureAlgorithm::ECDSA
-    }
-}
-
-impl Signer for EcdsaKey {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let signature: p256::ecdsa::Signature = self.0.sign(message);
-        Ok(signature.to_der().as_bytes().to_vec())
-    }
-
-    fn scheme(&self) -> SignatureScheme {
-        SignatureScheme::ECDSA_NISTP256_SHA256
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,27 +147,5 @@ mod tests {
             assert_eq!(one.secret_bytes(), other.secret_bytes());
             assert!(again.complete(&[0; 32]).is_err(), "a bad share is refused");
         }
-    }
-
-    #[test]
-    fn signatures_are_the_test_vector_of_rfc_6979() {
-        // RFC 6979 §A.2.5, P-256 with SHA-256, message "sample".
-        let key = p256::ecdsa::SigningKey::from_slice(&unhex(
-            "C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721",
-        ))
-        .unwrap();
-        let der = EcdsaKey(key).sign(b"sample").unwrap();
-        let r = "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716";
-        let s = "F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8";
-        assert_eq!(
-            der,
-            unhex(&format!("3046022100{r}022100{s}")),
-            "both numbers have their first bit set"
-        );
-    }
-
-    fn unhex(text: &str) -> Vec<u8> {
-        let digit = |i| u8::from_str_radix(&text[i..i + 2], 16).unwrap();
-        (0..text.len()).step_by(2).map(digit).collect()
     }
 }

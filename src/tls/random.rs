@@ -2,12 +2,14 @@
 //! is put in scope while a connection is polled, so that each side of each connection has a stream of its own.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rand_core::{TryCryptoRng, TryRng};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::rng::{Rng, Stream};
@@ -73,6 +75,29 @@ pub(super) fn draw(bytes: &mut [u8]) {
         Randomness::System => panic!("randomness was drawn outside of any seeded scope"),
     });
 }
+
+/// The stream in scope as the RustCrypto crates want it.
+pub(super) struct Drawn;
+
+impl TryRng for Drawn {
+    type Error = Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        draw(&mut bytes);
+        Ok(u32::from_le_bytes(bytes))
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        draw(&mut bytes);
+        Ok(u64::from_le_bytes(bytes))
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        draw(bytes);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Drawn {}
 
 /// A future or stream that draws from its own randomness whenever it is polled, whoever polls it.
 #[derive(Debug)]

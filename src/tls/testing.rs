@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::config::{AuthoritySpec, CertificateSpec, PkiSpec};
+use super::config::{AuthoritySpec, CertificateSpec, KeyKind, PkiSpec};
 use crate::time::{Clock, UnixSeconds};
 
 /// Polls both futures until both are done, moving the clock on whenever neither has anything to do.
@@ -132,6 +132,7 @@ pub(crate) fn spec() -> PkiSpec {
         name: name.into(),
         issuer: "lab-root".into(),
         names: vec!["your-app.com".into(), "*.your-app.com".into()],
+        key: KeyKind::P256,
         validity: (UnixSeconds::from_ymd(2024, 1, 1), until),
     };
     PkiSpec {
@@ -144,4 +145,14 @@ pub(crate) fn spec() -> PkiSpec {
             certificate("old", UnixSeconds::from_ymd(2025, 11, 4)),
         ],
     }
+}
+
+/// The same with `rsa`, a certificate like `your-app` with an RSA key.
+pub(crate) fn spec_with_rsa() -> PkiSpec {
+    let mut spec = spec();
+    let mut rsa = spec.certificates[0].clone();
+    rsa.name = "rsa".into();
+    rsa.key = KeyKind::Rsa2048;
+    spec.certificates.push(rsa);
+    spec
 }

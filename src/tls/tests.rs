@@ -15,7 +15,7 @@ use super::key_log::Secrets;
 use super::provider;
 use super::random::{Randomness, Scoped};
 use super::server::{ServerSetup, accept};
-use super::testing::{DATE, Side, Tapped, Writes, run, spec};
+use super::testing::{DATE, Side, Tapped, Writes, run, spec, spec_with_rsa};
 use crate::rng::Seed;
 use crate::time::{Clock, UnixSeconds};
 
@@ -91,7 +91,12 @@ impl Case {
     fn run(&self) -> Outcome {
         let clock = Clock::new(self.date);
         let secrets = Secrets::default();
-        let pki = Pki::build(&spec(), Seed(self.seed)).unwrap();
+        // An RSA key takes its time: only the tests that want one make it.
+        let spec = match self.certificate {
+            "rsa" => spec_with_rsa(),
+            _ => spec(),
+        };
+        let pki = Pki::build(&spec, Seed(self.seed)).unwrap();
         let (client, server) = self.setups(&pki, &clock, &secrets);
         let randomness = |name| match self.system {
             true => Randomness::System,
@@ -179,6 +184,28 @@ fn same_seed_same_bytes_and_secrets() {
         let other = Case { seed: 2, ..case() }.run();
         assert_ne!(one.wire, other.wire);
         assert_ne!(one.secrets, other.secrets);
+    }
+}
+
+#[test]
+fn rsa_keys_sign_in_both_versions_with_either_randomness() {
+    let suites = [
+        (Version::Tls13, "TLS_AES_256_GCM_SHA384"),
+        (Version::Tls12, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"),
+    ];
+    for (version, suite) in suites {
+        let case = |system| Case {
+            certificate: "rsa",
+            server: vec![version],
+            system,
+            ..Case::default()
+        };
+        let (one, two) = (case(false).run(), case(false).run());
+        assert_eq!(one.wire, two.wire, "{suite}");
+        let facts = one.client.unwrap();
+        assert_eq!(facts.suite, suite);
+        assert_eq!(facts.chain[0].key, "RSA-2048");
+        assert_eq!(case(true).run().client.unwrap().suite, suite);
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use tunlab::rng::Seed;
 use tunlab::time::UnixSeconds;
 use tunlab::tls::authority::Pki;
-use tunlab::tls::config::{AuthoritySpec, CertificateSpec, PkiSpec};
+use tunlab::tls::config::{AuthoritySpec, CertificateSpec, KeyKind, PkiSpec};
 
 use crate::tools::{have, output_of};
 
@@ -28,6 +28,7 @@ fn pki() -> Pki {
             name: "your-app".into(),
             issuer: "lab".into(),
             names: vec!["your-app.com".into(), "*.your-app.com".into()],
+            key: KeyKind::P256,
             validity: (
                 UnixSeconds::from_ymd(2024, 1, 1),
                 UnixSeconds::from_ymd(2025, 12, 31),
