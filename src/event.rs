@@ -11,6 +11,10 @@ use std::time::Duration;
 use crate::name::Name;
 use crate::time::{Instant, UnixSeconds};
 
+mod agreement;
+
+pub use agreement::KeyAgreement;
+
 /// A packet's identity: the same on every link it crosses, rewritten or not. Counts from 1 in order of sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PacketId(pub u64);
@@ -183,6 +187,13 @@ pub enum Fact {
         /// The name in the SNI extension.
         server_name: String,
     },
+    /// A key exchange is complete at this end. Only where the seed rules.
+    KeysAgreed {
+        /// On which connection.
+        flow: Flow,
+        /// What was agreed.
+        agreement: KeyAgreement,
+    },
     /// The handshake is over at this end: Finished sent (client, TLS 1.3), Finished received (else).
     TlsEstablished {
         /// On which connection.
@@ -319,6 +330,7 @@ impl Fact {
             | Self::Connected(_)
             | Self::Accepted(_)
             | Self::TlsStarted { .. }
+            | Self::KeysAgreed { .. }
             | Self::TlsEstablished { .. }
             | Self::CertificateAccepted { .. }
             | Self::RequestSent { .. }

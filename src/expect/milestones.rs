@@ -143,6 +143,7 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::Accepted(flow)
         | Fact::Closed(flow)
         | Fact::TlsStarted { flow, .. }
+        | Fact::KeysAgreed { flow, .. }
         | Fact::TlsEstablished { flow, .. }
         | Fact::TlsFailed { flow, .. }
         | Fact::CertificateAccepted { flow, .. }

@@ -1,6 +1,7 @@
 //! Events in words.
 
 use crate::event::{Event, Fact, What};
+use crate::wire::tls::group_name;
 
 /// A stable word for the kind of event, and a line about it. Secrets are named, not shown.
 pub(super) fn words(event: &Event) -> (&'static str, String) {
@@ -51,6 +52,14 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
         Fact::TlsStarted { server_name, .. } => {
             ("tls-started", format!("ClientHello for {server_name}"))
         }
+        Fact::KeysAgreed { agreement, .. } => (
+            "keys-agreed",
+            format!(
+                "{}: a shared secret of {} bytes",
+                group_name(agreement.group),
+                agreement.shared.len()
+            ),
+        ),
         Fact::TlsEstablished {
             version,
             suite,

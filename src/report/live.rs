@@ -118,6 +118,7 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::Connected(_)
         | Fact::Accepted(_)
         | Fact::TlsStarted { .. }
+        | Fact::KeysAgreed { .. }
         | Fact::TlsEstablished { .. }
         | Fact::RequestSent { .. }
         | Fact::RequestReceived { .. }

@@ -79,6 +79,7 @@ impl Browser {
         match client::connect(&self.tls, to.host, stream, randomness, clock).await {
             Ok(established) => {
                 let facts = established.facts;
+                self.node.keys_agreed(flow, facts.agreed);
                 self.node.fact(Fact::CertificateAccepted {
                     flow,
                     server_name: to.host.into(),
@@ -96,6 +97,7 @@ impl Browser {
                 self.exchange(established.stream, flow, to).await
             }
             Err(failure) => {
+                self.node.keys_agreed(flow, failure.agreed);
                 if let Some(refused) = failure.refused {
                     self.node.fact(Fact::CertificateRefused {
                         flow,

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::event::{Fact, Trace};
+use crate::event::{Fact, Flow, KeyAgreement, Trace};
 use crate::name::Name;
 use crate::rng::Entropy;
 use crate::stack::Host;
@@ -42,6 +42,13 @@ impl Node {
     fn fact(&self, fact: Fact) {
         tracing::debug!(node = %self.name, at = %self.clock.now(), ?fact);
         self.trace.fact(self.clock.now(), &self.name, fact);
+    }
+
+    /// What the key exchanges on a connection came to.
+    fn keys_agreed(&self, flow: Flow, agreed: Vec<KeyAgreement>) {
+        for agreement in agreed {
+            self.fact(Fact::KeysAgreed { flow, agreement });
+        }
     }
 }
 

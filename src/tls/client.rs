@@ -22,6 +22,7 @@ use super::key_log::Secrets;
 use super::pace::{Pace, Paced};
 use super::random::{Randomness, Scoped};
 use super::{facts, provider};
+use crate::event::KeyAgreement;
 use crate::time::Clock;
 
 /// How a client speaks TLS, ready for connections.
@@ -95,6 +96,7 @@ where
             return Err(Failure {
                 error: format!("`{server_name}`: {error}"),
                 refused: None,
+                agreed: Vec::new(),
             });
         }
     };
@@ -107,13 +109,15 @@ where
     let handshake = randomness.scope(|| connector.connect(name, paced).into_fallible());
     let mut handshake = Scoped::new(handshake, randomness);
     let result = (&mut handshake).await;
-    let (_, randomness) = handshake.into_parts();
+    let (_, mut randomness) = handshake.into_parts();
+    let agreed_keys = randomness.take_agreed();
     let verdict = judge.take();
     match result {
         Ok(mut stream) => {
             let (paced, state) = stream.get_mut();
             paced.pass_through();
             let mut agreed = facts::agreed(state);
+            agreed.agreed = agreed_keys;
             if let Some(Verdict::Accepted { chain, anchor }) = verdict {
                 (agreed.chain, agreed.anchor) = (chain, anchor);
             }
@@ -124,17 +128,18 @@ where
         }
         Err((error, paced)) => {
             give_up(paced).await;
-            Err(failure(&error, verdict))
+            Err(failure(&error, verdict, agreed_keys))
         }
     }
 }
 
-fn failure(error: &io::Error, verdict: Option<Verdict>) -> Failure {
+fn failure(error: &io::Error, verdict: Option<Verdict>, agreed: Vec<KeyAgreement>) -> Failure {
     Failure {
         error: engine_error(error).map_or_else(|| error.to_string(), explain),
         refused: match verdict {
             Some(Verdict::Refused(refused)) => Some(refused),
             Some(Verdict::Accepted { .. }) | None => None,
         },
+        agreed,
     }
 }

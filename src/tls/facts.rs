@@ -9,7 +9,7 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
 
-use crate::event::CertificateFacts;
+use crate::event::{CertificateFacts, KeyAgreement};
 use crate::time::UnixSeconds;
 
 /// What the two sides agreed on.
@@ -23,6 +23,8 @@ pub struct TlsFacts {
     pub group: Option<String>,
     /// As in "http/1.1".
     pub alpn: Option<String>,
+    /// The key exchanges of this side, where the seed rules; else none.
+    pub agreed: Vec<KeyAgreement>,
     /// The peer's certificates, leaf first; empty at a server that asks for none.
     pub chain: Vec<CertificateFacts>,
     /// Common name of the trust anchor that ends the chain; empty where there is no chain.
@@ -49,6 +51,7 @@ pub(super) fn agreed(state: &CommonState) -> TlsFacts {
             .negotiated_key_exchange_group()
             .map(|g| format!("{:?}", g.name())),
         alpn: alpn.map(|p| String::from_utf8_lossy(p).into_owned()),
+        agreed: Vec::new(),
         chain: Vec::new(),
         anchor: String::new(),
     }

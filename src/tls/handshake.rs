@@ -14,7 +14,7 @@ use super::authority::PkiError;
 use super::config::Version;
 use super::facts::TlsFacts;
 use super::random::Randomness;
-use crate::event::CertificateFacts;
+use crate::event::{CertificateFacts, KeyAgreement};
 use crate::time::Clock;
 
 /// A connection on which TLS is established.
@@ -35,6 +35,8 @@ pub struct Failure {
     pub error: String,
     /// The refused certificates, when that was the reason.
     pub refused: Option<Refused>,
+    /// The key exchanges of this side up to there, where the seed rules; else none.
+    pub agreed: Vec<KeyAgreement>,
 }
 
 /// A certificate chain that was refused.

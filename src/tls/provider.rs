@@ -13,7 +13,8 @@ use rustls::crypto::{
 use rustls::{Error, NamedGroup, PeerMisbehaved};
 
 use self::keys::SeededKeys;
-use super::random::draw;
+use super::random::{draw, tell};
+use crate::event::KeyAgreement;
 
 /// Where a seed rules: key exchange from drawn private keys, signatures that need no randomness or draw theirs. Same
 /// streams, same bytes on the wire. Draws from the stream in scope, and from nothing else.
@@ -82,6 +83,7 @@ impl SupportedKxGroup for Group {
             return Ok(Box::new(Exchange {
                 name: self.name,
                 public: public.as_ref().to_vec(),
+                scalar: scalar.to_vec(),
                 private,
             }));
         }
@@ -100,16 +102,23 @@ impl SupportedKxGroup for Group {
 struct Exchange {
     name: NamedGroup,
     private: PrivateKey,
+    scalar: Vec<u8>,
     public: Vec<u8>,
 }
 
 impl ActiveKeyExchange for Exchange {
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
-        let peer = UnparsedPublicKey::new(self.private.algorithm(), peer);
+        let theirs = UnparsedPublicKey::new(self.private.algorithm(), peer);
         let bad: Error = PeerMisbehaved::InvalidKeyShare.into();
-        agreement::agree(&self.private, peer, bad, |secret| {
-            Ok(SharedSecret::from(secret))
-        })
+        let shared = agreement::agree(&self.private, theirs, bad, |secret| Ok(secret.to_vec()))?;
+        tell(KeyAgreement {
+            group: self.name.into(),
+            private: self.scalar,
+            public: self.public,
+            peer: peer.to_vec(),
+            shared: shared.clone(),
+        });
+        Ok(shared.into())
     }
 
     fn pub_key(&self) -> &[u8] {
@@ -146,6 +155,30 @@ mod tests {
             let other = b.complete(&pub_a).unwrap();
             assert_eq!(one.secret_bytes(), other.secret_bytes());
             assert!(again.complete(&[0; 32]).is_err(), "a bad share is refused");
+        }
+    }
+
+    /// Whatever group is added: what it agrees on is told, as both sides have it.
+    #[test]
+    fn every_exchange_is_told() {
+        for group in seeded().kx_groups {
+            let mut client = Randomness::seeded(Seed(1).stream("client"));
+            let mut server = Randomness::seeded(Seed(1).stream("server"));
+            let exchange = client.scope(|| group.start()).unwrap();
+            let share = exchange.pub_key().to_vec();
+            let answer = server.scope(|| group.start_and_complete(&share)).unwrap();
+            let secret = client.scope(|| exchange.complete(&answer.pub_key)).unwrap();
+            let told = [client.take_agreed(), server.take_agreed()].map(|mut t| t.pop().unwrap());
+            for (told, public, peer) in [
+                (&told[0], &share, &answer.pub_key),
+                (&told[1], &answer.pub_key, &share),
+            ] {
+                assert_eq!(told.group, u16::from(group.name()));
+                assert_eq!((&told.public, &told.peer), (public, peer));
+                assert_eq!(told.shared, secret.secret_bytes());
+            }
+            assert_ne!(told[0].private, told[1].private);
+            assert!(client.take_agreed().is_empty());
         }
     }
 }

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use rand_core::{TryCryptoRng, TryRng};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::event::KeyAgreement;
 use crate::rng::{Rng, Stream};
 
 thread_local! {
@@ -24,28 +25,46 @@ thread_local! {
 /// client randoms, by which a key log is read.
 #[derive(Debug)]
 pub enum Randomness {
-    /// A stream of the run's seed. Boxed, so that entering a scope moves a pointer.
-    Seeded(Box<Stream>),
+    /// From the run's seed. Boxed, so that entering a scope moves a pointer.
+    Seeded(Box<Seeded>),
     /// The operating system's.
     System,
+}
+
+/// A stream of the run's seed, and what key exchanges made of it.
+#[derive(Debug)]
+pub struct Seeded {
+    stream: Stream,
+    agreed: Vec<KeyAgreement>,
 }
 
 impl Randomness {
     /// Randomness from a stream of the run's seed.
     #[must_use]
     pub fn seeded(stream: Stream) -> Self {
-        Self::Seeded(Box::new(stream))
+        Self::Seeded(Box::new(Seeded {
+            stream,
+            agreed: Vec::new(),
+        }))
     }
 
     /// Fills `bytes`.
     pub fn fill(&mut self, bytes: &mut [u8]) {
         match self {
-            Self::Seeded(stream) => stream.fill_bytes(bytes),
+            Self::Seeded(seeded) => seeded.stream.fill_bytes(bytes),
             Self::System => {
                 // The operating system has randomness, or nothing works on this machine.
                 let filled = aws_lc_rs::rand::fill(bytes);
                 assert!(filled.is_ok(), "the operating system gave no randomness");
             }
+        }
+    }
+
+    /// The key exchanges that were completed in this scope since the last call, in order.
+    pub(super) fn take_agreed(&mut self) -> Vec<KeyAgreement> {
+        match self {
+            Self::Seeded(seeded) => mem::take(&mut seeded.agreed),
+            Self::System => Vec::new(),
         }
     }
 
@@ -71,8 +90,18 @@ impl Randomness {
 /// When none is: something would be random that the seed does not rule.
 pub(super) fn draw(bytes: &mut [u8]) {
     IN_SCOPE.with_borrow_mut(|current| match current {
-        Randomness::Seeded(stream) => stream.fill_bytes(bytes),
+        Randomness::Seeded(seeded) => seeded.stream.fill_bytes(bytes),
         Randomness::System => panic!("randomness was drawn outside of any seeded scope"),
+    });
+}
+
+/// Tells the scope of a key exchange that is complete: every group of the seeded provider does so, a hybrid's parts
+/// before the whole.
+pub(super) fn tell(agreement: KeyAgreement) {
+    IN_SCOPE.with_borrow_mut(|current| match current {
+        Randomness::Seeded(seeded) => seeded.agreed.push(agreement),
+        // A share is drawn in a scope, but nothing obliges anybody to complete it in one.
+        Randomness::System => {}
     });
 }
 

@@ -10,6 +10,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::authority::Pki;
 use super::config::{ServerTakes, ServerTls};
+use super::facts::TlsFacts;
 use super::handshake::{
     Established, Failure, LabTime, PerKind, SetupError, engine_error, give_up, protocols, versions,
 };
@@ -84,13 +85,17 @@ where
     let handshake = randomness.scope(|| acceptor.accept(paced).into_fallible());
     let mut handshake = Scoped::new(handshake, randomness);
     let result = (&mut handshake).await;
-    let (_, randomness) = handshake.into_parts();
+    let (_, mut randomness) = handshake.into_parts();
+    let agreed = randomness.take_agreed();
     match result {
         Ok(mut stream) => {
             let (paced, state) = stream.get_mut();
             paced.pass_through();
             Ok(Established {
-                facts: facts::agreed(state),
+                facts: TlsFacts {
+                    agreed,
+                    ..facts::agreed(state)
+                },
                 stream: Scoped::new(stream, randomness),
             })
         }
@@ -100,6 +105,7 @@ where
             Err(Failure {
                 error,
                 refused: None,
+                agreed,
             })
         }
     }

@@ -306,6 +306,21 @@ pub fn suite_name(suite: u16) -> String {
     name.into()
 }
 
+/// The name of a group (RFC 8446 §4.2.7); unknown ones as "0x0105".
+#[must_use]
+pub fn group_name(group: u16) -> String {
+    let name = match group {
+        0x0017 => "P-256",
+        0x0018 => "P-384",
+        0x0019 => "P-521",
+        0x001d => "X25519",
+        0x001e => "X448",
+        0x11ec => "X25519MLKEM768",
+        other => return format!("0x{other:04x}"),
+    };
+    name.into()
+}
+
 /// The name of a signature scheme (RFC 8446 §4.2.3); unknown ones as "0x0904".
 #[must_use]
 pub fn scheme_name(scheme: u16) -> String {

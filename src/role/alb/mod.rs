@@ -90,6 +90,7 @@ impl Front {
         match server::accept(setup, stream, randomness, &self.node.clock).await {
             Ok(established) => {
                 let facts = established.facts;
+                self.node.keys_agreed(flow, facts.agreed);
                 self.node.fact(Fact::TlsEstablished {
                     flow,
                     version: facts.version,
@@ -99,10 +100,13 @@ impl Front {
                 });
                 self.clone().speak_http(established.stream, flow).await;
             }
-            Err(failure) => self.node.fact(Fact::TlsFailed {
-                flow,
-                error: failure.error,
-            }),
+            Err(failure) => {
+                self.node.keys_agreed(flow, failure.agreed);
+                self.node.fact(Fact::TlsFailed {
+                    flow,
+                    error: failure.error,
+                });
+            }
         }
     }
 
