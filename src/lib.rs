@@ -5,6 +5,7 @@ pub mod cli;
 pub mod dissect;
 pub mod event;
 pub mod expect;
+pub mod explain;
 pub mod impair;
 pub mod lab;
 pub mod name;

@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 mod check;
 mod exec;
 mod exit;
+mod explain;
 mod list;
 mod run;
 mod up;
@@ -25,11 +26,12 @@ struct Cli {
     command: Option<Command>,
 
     /// When to use colour; `NO_COLOR` is respected.
-    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    // Behind the options of each command, however many there are.
+    #[arg(long, global = true, display_order = 100, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     color: Colour,
 
     /// Say what happens inside, on stderr; twice for every packet.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, display_order = 101, action = clap::ArgAction::Count)]
     verbose: u8,
 }
 
@@ -55,6 +57,8 @@ enum Command {
     List,
     /// Check lab files without running them: every mistake at once.
     Check(check::Arguments),
+    /// Explain a topic with real values: one page each.
+    Explain(explain::Arguments),
     /// Print a completion script for a shell.
     Completions(Completions),
 }
@@ -92,6 +96,7 @@ pub fn main() -> ExitCode {
         Some(Command::Exec(arguments)) => return exec::run(arguments),
         Some(Command::List) => list::run(),
         Some(Command::Check(arguments)) => check::run(&arguments, colour),
+        Some(Command::Explain(arguments)) => explain::run(&arguments, colour),
         Some(Command::Completions(arguments)) => completions(&arguments),
     };
     match done {

@@ -8,12 +8,12 @@ pub mod json;
 pub mod junit;
 mod ladder;
 pub mod live;
-mod paint;
+pub(crate) mod paint;
 mod rows;
 mod story;
 pub mod summary;
 pub mod terminal;
-mod text;
+pub(crate) mod text;
 mod timeline;
 pub mod worlds;
 

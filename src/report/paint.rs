@@ -13,7 +13,7 @@ pub enum Paint {
 
 /// What a piece of text is, for its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
+pub(crate) enum Tone {
     /// Life lines, numbers, hints.
     Dim,
     /// Titles.
@@ -31,7 +31,7 @@ pub(super) enum Tone {
 }
 
 impl Paint {
-    pub(super) fn dip(self, tone: Tone, text: &str) -> String {
+    pub(crate) fn dip(self, tone: Tone, text: &str) -> String {
         if self == Self::Plain || text.is_empty() {
             return text.to_owned();
         }

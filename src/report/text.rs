@@ -5,18 +5,18 @@ use std::time::Duration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Columns that `text` takes.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     text.width()
 }
 
 /// `text` without characters that take no column or move the cursor: wire input may hold any.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let safe = |c: char| if c.width().unwrap_or(0) == 0 { '·' } else { c };
     text.chars().map(safe).collect()
 }
 
 /// `text` in at most `room` columns, cut in the middle.
-pub(super) fn squeeze(text: &str, room: usize) -> String {
+pub(crate) fn squeeze(text: &str, room: usize) -> String {
     if width(text) <= room {
         return text.to_owned();
     }
@@ -30,19 +30,19 @@ pub(super) fn squeeze(text: &str, room: usize) -> String {
 }
 
 /// Filled with spaces to `room` columns.
-pub(super) fn pad(text: &str, room: usize) -> String {
+pub(crate) fn pad(text: &str, room: usize) -> String {
     let spaces = room.saturating_sub(width(text));
     format!("{text}{}", " ".repeat(spaces))
 }
 
 /// The same, with the spaces in front.
-pub(super) fn pad_left(text: &str, room: usize) -> String {
+pub(crate) fn pad_left(text: &str, room: usize) -> String {
     let spaces = room.saturating_sub(width(text));
     format!("{}{text}", " ".repeat(spaces))
 }
 
 /// Broken between words into lines of at most `room` columns; longer words are cut.
-pub(super) fn wrap(text: &str, room: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let mut word = word.to_owned();
@@ -69,13 +69,13 @@ pub(super) fn wrap(text: &str, room: usize) -> Vec<String> {
 }
 
 /// Milliseconds with one decimal, rounded half up.
-pub(super) fn millis(d: Duration) -> String {
+pub(crate) fn millis(d: Duration) -> String {
     let tenths = (d.as_nanos() + 50_000) / 100_000;
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// As in "1 packet", "2 packets".
-pub(super) fn plural(n: usize, noun: &str) -> String {
+pub(crate) fn plural(n: usize, noun: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
     format!("{n} {noun}{s}")
 }

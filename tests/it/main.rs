@@ -9,6 +9,7 @@
 
 mod cli;
 mod determinism;
+mod explain;
 mod goldens;
 mod kernel;
 mod openssl;

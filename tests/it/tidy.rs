@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Ground floor first. A room imports only from rooms on its own or an earlier line.
-const FLOORS: [&[&str]; 17] = [
+const FLOORS: [&[&str]; 18] = [
     &["units", "time", "rng", "name"],
     &["wire"],
     &["os"],
@@ -21,6 +21,7 @@ const FLOORS: [&[&str]; 17] = [
     &["lab"],
     &["expect"],
     &["report"],
+    &["explain"],
     &["run"],
     &["cli"],
 ];

@@ -1,0 +1,64 @@
+//! `tunlab explain`: one page a topic.
+
+use std::io;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+
+mod brute_force;
+
+use super::exit::Exit;
+use super::{Colour, coloured, columns, print};
+use crate::report::Paint;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    topic: Topic,
+}
+
+#[derive(Debug, Subcommand)]
+enum Topic {
+    /// How many keys there are, and how long it takes to try them all.
+    BruteForce(brute_force::Arguments),
+}
+
+/// What a page is printed as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
+    match &arguments.topic {
+        Topic::BruteForce(arguments) => brute_force::run(arguments, colour),
+    }
+}
+
+/// Whether stdout is painted.
+fn paint(colour: Colour) -> Paint {
+    if coloured(colour, &io::stdout()) {
+        Paint::Colour
+    } else {
+        Paint::Plain
+    }
+}
+
+/// Prints the page in the form that is wanted, and makes no other.
+fn show<J: Serialize>(
+    format: Format,
+    text: impl FnOnce() -> String,
+    json: impl FnOnce() -> J,
+) -> io::Result<Exit> {
+    match format {
+        Format::Text => print(&text())?,
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&json()).map_err(io::Error::other)?;
+            print(&format!("{json}\n"))?;
+        }
+    }
+    Ok(Exit::Met)
+}

@@ -1,0 +1,9 @@
+//! Pages that show how a thing works with real values: what they say is computed here, from the standards, and tested
+//! against other implementations. Pure functions and data; nothing here prints, reads the machine's clock or its
+//! randomness.
+
+pub mod brute_force;
+pub mod natural;
+mod sheet;
+
+pub use sheet::{Sheet, Side};
