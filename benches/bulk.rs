@@ -28,8 +28,7 @@ use tunlab::time::UnixSeconds;
 use tunlab::tls::authority::Pki;
 use tunlab::tls::client::{self, ClientSetup};
 use tunlab::tls::config::{
-    AuthoritySpec, CertificateSpec, ClientTakes, ClientTls, KeyKind, PkiSpec, ServerTakes,
-    ServerTls, Version,
+    AuthoritySpec, CertificateSpec, ClientTls, KeyKind, PkiSpec, ServerTls, Version,
 };
 use tunlab::tls::key_log::Secrets;
 use tunlab::tls::random::Randomness;
@@ -88,15 +87,12 @@ impl Tls {
         let (clock, secrets) = (world.clock(), Secrets::default());
         let client = ClientTls {
             versions: vec![Version::Tls13],
-            alpn: vec![],
             trust: vec!["root".into()],
-            takes: ClientTakes::default(),
+            ..ClientTls::default()
         };
         let server = ServerTls {
-            certificate: "app".into(),
             versions: vec![Version::Tls13],
-            alpn: vec![],
-            takes: ServerTakes::default(),
+            ..ServerTls::new("app")
         };
         Self {
             client: ClientSetup::new(&client, pki, clock, &secrets).unwrap(),

@@ -126,6 +126,33 @@ impl fmt::Display for Flow {
     }
 }
 
+/// How a TLS handshake went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HandshakeKind {
+    /// With certificate and key agreement, at the first try.
+    #[default]
+    Full,
+    /// The same after a HelloRetryRequest (RFC 8446 §4.1.4).
+    Retried,
+    /// A session came back: without certificate.
+    Resumed,
+}
+
+impl HandshakeKind {
+    /// All, with their words in lab files.
+    pub const WORDS: [(&str, Self); 3] = [
+        ("full", Self::Full),
+        ("retried", Self::Retried),
+        ("resumed", Self::Resumed),
+    ];
+
+    /// Its word in lab files.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        Self::WORDS[self as usize].0
+    }
+}
+
 /// What a certificate says, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFacts {
@@ -206,6 +233,8 @@ pub enum Fact {
         group: Option<String>,
         /// As in "http/1.1".
         alpn: Option<String>,
+        /// How it went.
+        handshake: HandshakeKind,
     },
     /// The handshake failed.
     TlsFailed {
@@ -236,6 +265,22 @@ pub enum Fact {
         /// Why.
         error: String,
         /// What the server sent, leaf first.
+        chain: Vec<CertificateFacts>,
+    },
+    /// A server that asks for client certificates accepted one (mutual TLS).
+    ClientCertificateAccepted {
+        /// On which connection.
+        flow: Flow,
+        /// What the client sent, leaf first.
+        chain: Vec<CertificateFacts>,
+    },
+    /// It refused one.
+    ClientCertificateRefused {
+        /// On which connection.
+        flow: Flow,
+        /// Why.
+        error: String,
+        /// What the client sent, leaf first.
         chain: Vec<CertificateFacts>,
     },
     /// An HTTP request left.
@@ -323,6 +368,7 @@ impl Fact {
             | Self::ConnectFailed { error, .. }
             | Self::TlsFailed { error, .. }
             | Self::CertificateRefused { error, .. }
+            | Self::ClientCertificateRefused { error, .. }
             | Self::StepFailed { error } => Some(error),
             Self::LookupSent { .. }
             | Self::LookupAnswered { .. }
@@ -333,6 +379,7 @@ impl Fact {
             | Self::KeysAgreed { .. }
             | Self::TlsEstablished { .. }
             | Self::CertificateAccepted { .. }
+            | Self::ClientCertificateAccepted { .. }
             | Self::RequestSent { .. }
             | Self::RequestReceived { .. }
             | Self::TargetChosen { .. }

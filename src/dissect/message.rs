@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::field::Fields;
 use crate::event::{Direction, DropCause, PacketId, TapId};
 use crate::time::Instant;
+use crate::wire::tls::alert_name;
 
 /// A frame of a capture, understood.
 #[derive(Debug, Clone)]
@@ -155,6 +156,10 @@ pub enum TlsKind {
         versions: Vec<String>,
         /// Number of cipher suites offered.
         suites: usize,
+        /// Groups with a key share, as in "X25519".
+        shares: Vec<String>,
+        /// Whether it offers to resume a session.
+        resumes: bool,
     },
     /// Handshake type 2.
     ServerHello {
@@ -162,6 +167,12 @@ pub enum TlsKind {
         version: String,
         /// Suite chosen, as in "TLS_AES_128_GCM_SHA256".
         suite: String,
+        /// TLS 1.3: the group of its key share, or the one that it asks for.
+        group: Option<String>,
+        /// Whether it is a HelloRetryRequest (RFC 8446 §4.1.4).
+        retry: bool,
+        /// TLS 1.3: whether it accepts a pre-shared key, and so resumes a session.
+        resumed: bool,
     },
     /// Handshake type 4.
     NewSessionTicket,
@@ -176,7 +187,10 @@ pub enum TlsKind {
         chain: Vec<usize>,
     },
     /// Handshake type 12.
-    ServerKeyExchange,
+    ServerKeyExchange {
+        /// The curve, as in "X25519".
+        group: Option<String>,
+    },
     /// Handshake type 13.
     CertificateRequest,
     /// Handshake type 14.
@@ -213,11 +227,12 @@ impl TlsKind {
     pub fn text(&self) -> String {
         match self {
             Self::ClientHello { .. } => "ClientHello".into(),
+            Self::ServerHello { retry: true, .. } => "HelloRetryRequest".into(),
             Self::ServerHello { .. } => "ServerHello".into(),
             Self::NewSessionTicket => "NewSessionTicket".into(),
             Self::EncryptedExtensions { .. } => "EncryptedExtensions".into(),
             Self::Certificate { .. } => "Certificate".into(),
-            Self::ServerKeyExchange => "ServerKeyExchange".into(),
+            Self::ServerKeyExchange { .. } => "ServerKeyExchange".into(),
             Self::CertificateRequest => "CertificateRequest".into(),
             Self::ServerHelloDone => "ServerHelloDone".into(),
             Self::CertificateVerify { .. } => "CertificateVerify".into(),
@@ -226,7 +241,10 @@ impl TlsKind {
             Self::OtherHandshake(n) => format!("handshake type {n}"),
             Self::ChangeCipherSpec => "ChangeCipherSpec".into(),
             Self::Alert { description: 0, .. } => "close_notify".into(),
-            Self::Alert { description, .. } => format!("alert {description}"),
+            Self::Alert { description, .. } => match alert_name(*description) {
+                Some(name) => format!("alert {name}"),
+                None => format!("alert {description}"),
+            },
             Self::ApplicationData => "application data".into(),
             Self::Opaque => "encrypted".into(),
         }

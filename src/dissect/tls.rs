@@ -11,8 +11,8 @@ use super::message::{Message, TlsKind, TlsMessage};
 use super::output::Output;
 use crate::wire::tls::{
     ClientHello, RecordHeader, ServerHello, TLS13, certificate_verify_scheme, certificates,
-    content_type, encrypted_extensions_alpn, handshake_header, handshake_type, scheme_name,
-    suite_name, version_name,
+    content_type, encrypted_extensions_alpn, group_name, handshake_header, handshake_type,
+    scheme_name, server_key_exchange_group, suite_name, version_name,
 };
 
 /// The longest handshake message that is put together.
@@ -250,7 +250,15 @@ impl Session {
                 }
                 TlsKind::Certificate { chain }
             }),
-            t::SERVER_KEY_EXCHANGE => Some(TlsKind::ServerKeyExchange),
+            t::SERVER_KEY_EXCHANGE => {
+                let curve = server_key_exchange_group(body);
+                if let Some(curve) = curve {
+                    out.number("tls.handshake.server_named_curve", curve);
+                }
+                Some(TlsKind::ServerKeyExchange {
+                    group: curve.map(group_name),
+                })
+            }
             t::CERTIFICATE_REQUEST => Some(TlsKind::CertificateRequest),
             t::SERVER_HELLO_DONE => Some(TlsKind::ServerHelloDone),
             t::CERTIFICATE_VERIFY => {
@@ -295,7 +303,15 @@ impl Session {
         for version in &hello.supported_versions {
             out.number("tls.handshake.extensions.supported_version", *version);
         }
+        for group in &hello.groups {
+            out.number("tls.handshake.extensions_supported_group", *group);
+        }
+        for group in &hello.key_shares {
+            out.number("tls.handshake.extensions_key_share_group", *group);
+        }
         Some(TlsKind::ClientHello {
+            shares: hello.key_shares.iter().map(|g| group_name(*g)).collect(),
+            resumes: hello.resumes,
             versions: hello.versions().into_iter().map(version_name).collect(),
             suites: hello.suites.len(),
             server_name: hello.server_name,
@@ -316,6 +332,15 @@ impl Session {
         if let Some(version) = hello.selected_version {
             out.number("tls.handshake.extensions.supported_version", version);
         }
+        if let Some(group) = hello.group {
+            // Wireshark has names of its own for the group asked for and the group of a share.
+            let name = if hello.is_retry_request() {
+                "tls.handshake.extensions_key_share_selected_group"
+            } else {
+                "tls.handshake.extensions_key_share_group"
+            };
+            out.number(name, group);
+        }
         self.version = Some(hello.version());
         self.server_random = hello.random;
         self.suite = suite_parameters(hello.suite).filter(|s| s.version == hello.version());
@@ -333,6 +358,9 @@ impl Session {
         Some(TlsKind::ServerHello {
             version: version_name(hello.version()),
             suite: suite_name(hello.suite),
+            group: hello.group.map(group_name),
+            retry: hello.is_retry_request(),
+            resumed: hello.pre_shared_key,
         })
     }
 

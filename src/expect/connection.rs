@@ -23,7 +23,7 @@ impl Found<'_> {
     }
 }
 
-/// The first connection that `wanted` describes: in the main capture, or at a tap of the initiator when it is not
+/// The connection that `wanted` describes: in the main capture, or at a tap of the initiator when it is not
 /// there (as between a docker host and its container).
 pub(super) fn find<'a>(record: &Record<'a>, wanted: &Connection) -> Option<Found<'a>> {
     let topology = &record.plan.topology;
@@ -35,17 +35,18 @@ pub(super) fn find<'a>(record: &Record<'a>, wanted: &Connection) -> Option<Found
     let captures = std::iter::once(record.frames).chain(own_taps.map(|t| t.frames.as_slice()));
     captures
         .into_iter()
-        .find_map(|c| first(c, record.plan, wanted))
+        .find_map(|c| search(c, record.plan, wanted))
 }
 
-fn first<'a>(frames: &'a [Frame], plan: &Plan, wanted: &Connection) -> Option<Found<'a>> {
+fn search<'a>(frames: &'a [Frame], plan: &Plan, wanted: &Connection) -> Option<Found<'a>> {
     let opens = |f: &&Frame| {
-        f.tcp.is_some_and(|t| t.part == TcpPart::Syn)
+        f.tcp
+            .is_some_and(|t| t.part == TcpPart::Syn && !t.retransmission)
             && f.destination.port() == wanted.port
             && has_address(&plan.topology, &wanted.from, f.source.ip())
             && has_address(&plan.topology, &wanted.to, f.destination.ip())
     };
-    let syn = frames.iter().find(opens)?;
+    let syn = frames.iter().filter(opens).nth(wanted.nth - 1)?;
     let (client, server) = (syn.source, syn.destination);
     let belongs = |f: &&Frame| {
         f.tcp.is_some() && [(client, server), (server, client)].contains(&(f.source, f.destination))
@@ -56,9 +57,13 @@ fn first<'a>(frames: &'a [Frame], plan: &Plan, wanted: &Connection) -> Option<Fo
     })
 }
 
-/// As in "user -> alb:443".
+/// As in "user -> alb:443", or "user -> alb:443 #2".
 pub(super) fn words(c: &Connection) -> String {
-    format!("{} -> {}:{}", c.from, c.to, c.port)
+    let base = format!("{} -> {}:{}", c.from, c.to, c.port);
+    match c.nth {
+        1 => base,
+        n => format!("{base} #{n}"),
+    }
 }
 
 /// The TCP control bits of a frame; none when it is not TCP.

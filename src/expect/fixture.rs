@@ -11,7 +11,7 @@ use super::{Record, TapRecord};
 use crate::dissect::field::{Fields, Value};
 use crate::dissect::message::{Frame, HttpHead, Message, TcpNote, TcpPart, TlsKind, TlsMessage};
 use crate::event::{
-    CertificateFacts, Direction, DropCause, Event, Fact, Flow, PacketId, TapId, What,
+    CertificateFacts, Direction, DropCause, Event, Fact, Flow, HandshakeKind, PacketId, TapId, What,
 };
 use crate::lab::plan::{Connection, Place, Plan};
 use crate::name::Name;
@@ -87,6 +87,7 @@ pub(crate) fn connection(from: &str, to: &str, port: u16) -> Connection {
         from: name(from),
         to: name(to),
         port,
+        nth: 1,
     }
 }
 
@@ -413,6 +414,8 @@ fn client_hello() -> Message {
         alpn: vec!["http/1.1".into()],
         versions: vec!["TLS 1.3".into(), "TLS 1.2".into()],
         suites: 9,
+        shares: vec!["X25519".into()],
+        resumes: false,
     };
     tls(false, 512, kind)
 }
@@ -421,6 +424,9 @@ fn server_flight() -> Vec<Message> {
     let hello = TlsKind::ServerHello {
         version: "TLS 1.3".into(),
         suite: "TLS_AES_128_GCM_SHA256".into(),
+        group: Some("X25519".into()),
+        retry: false,
+        resumed: false,
     };
     let extensions = TlsKind::EncryptedExtensions {
         alpn: Some("http/1.1".into()),
@@ -493,6 +499,7 @@ fn events() -> Vec<Event> {
         suite: "TLS_AES_128_GCM_SHA256".into(),
         group: Some("X25519".into()),
         alpn: Some("http/1.1".into()),
+        handshake: HandshakeKind::Full,
     };
     let sent = |flow| Fact::RequestSent {
         flow,

@@ -148,6 +148,8 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::TlsFailed { flow, .. }
         | Fact::CertificateAccepted { flow, .. }
         | Fact::CertificateRefused { flow, .. }
+        | Fact::ClientCertificateAccepted { flow, .. }
+        | Fact::ClientCertificateRefused { flow, .. }
         | Fact::RequestSent { flow, .. }
         | Fact::RequestReceived { flow, .. }
         | Fact::ResponseSent { flow, .. }

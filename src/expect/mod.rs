@@ -113,14 +113,7 @@ fn rule(record: &Record<'_>, check: &Check) -> Ruling {
         } => tcp::handshake(record, connection, *round_trip),
         Check::OrderlyClose { connection } => tcp::orderly_close(record, connection),
         Check::Clean => tcp::clean(record),
-        Check::TlsVersion {
-            connection,
-            version,
-        } => tls::version(record, connection, *version),
-        Check::TlsMessages {
-            connection,
-            messages,
-        } => tls::messages(record, connection, messages),
+        Check::Tls { connection, check } => tls::check(record, connection, check),
         Check::CertificateAccepted { node, server_name } => {
             tls::certificate_accepted(record, node, server_name)
         }

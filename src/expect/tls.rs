@@ -4,13 +4,151 @@ use super::connection::{Found, find, words};
 use super::milestones::fact;
 use super::{Evidence, Record, Ruling};
 use crate::dissect::message::{Frame, Message, TlsKind};
-use crate::event::{CertificateFacts, Fact, Flow};
-use crate::lab::plan::Connection;
+use crate::event::{CertificateFacts, Fact, Flow, HandshakeKind};
+use crate::lab::plan::{Connection, TlsCheck};
 use crate::name::Name;
 use crate::tls::config::Version;
+use crate::wire::tls::alert_name;
+
+/// Judges one thing about TLS on a connection.
+pub(super) fn check(record: &Record<'_>, connection: &Connection, check: &TlsCheck) -> Ruling {
+    match check {
+        TlsCheck::Version(wanted) => version(record, connection, *wanted),
+        TlsCheck::Suite(wanted) => {
+            let chosen = |k: &TlsKind| {
+                let TlsKind::ServerHello { suite, retry, .. } = k else {
+                    return None;
+                };
+                (!retry).then(|| suite.clone())
+            };
+            told(record, connection, &wanted.name(), "no ServerHello", chosen)
+        }
+        TlsCheck::Group(wanted) => {
+            // In TLS 1.3 the ServerHello has the server's share, in TLS 1.2 its ServerKeyExchange.
+            let chosen = |k: &TlsKind| {
+                if let TlsKind::ServerHello {
+                    group,
+                    retry: false,
+                    ..
+                }
+                | TlsKind::ServerKeyExchange { group } = k
+                {
+                    return group.clone();
+                }
+                None
+            };
+            told(record, connection, wanted.word(), "no key share", chosen)
+        }
+        TlsCheck::Handshake(wanted) => handshake(record, connection, *wanted),
+        TlsCheck::Messages(wanted) => messages(record, connection, wanted),
+        TlsCheck::Alert { description, from } => {
+            alert(record, connection, *description, from.as_ref())
+        }
+    }
+}
+
+/// What `read` finds in the messages of a connection, first found first judged.
+fn told(
+    record: &Record<'_>,
+    connection: &Connection,
+    expected: &str,
+    nothing: &str,
+    read: impl Fn(&TlsKind) -> Option<String>,
+) -> Ruling {
+    let Some(found) = find(record, connection) else {
+        return missing(connection, expected);
+    };
+    let told = kinds(&found).into_iter();
+    let told = told.filter_map(|(f, k)| Some((f, read(k)?))).next();
+    match told {
+        Some((frame, value)) if value == expected => Ruling::held(value, vec![record.cite(frame)]),
+        Some((frame, value)) => {
+            Ruling::broken(value.clone(), vec![record.cite(frame)], expected, &value)
+        }
+        None => Ruling::broken(nothing, alerts(record, &found), expected, nothing),
+    }
+}
+
+/// What the client says of how the handshake went.
+fn handshake(record: &Record<'_>, connection: &Connection, wanted: HandshakeKind) -> Ruling {
+    let expected = format!("a handshake that is {}", wanted.word());
+    let Some(found) = find(record, connection) else {
+        return missing(connection, &expected);
+    };
+    let established = record.events.iter().find_map(|e| {
+        let Some(Fact::TlsEstablished {
+            flow, handshake, ..
+        }) = fact(e)
+        else {
+            return None;
+        };
+        (e.node == connection.from && flow.local == found.client).then_some(*handshake)
+    });
+    let hellos = kinds(&found)
+        .into_iter()
+        .filter(|(_, k)| matches!(k, TlsKind::ClientHello { .. } | TlsKind::ServerHello { .. }));
+    let evidence = record.cite_all(hellos.map(|(f, _)| f));
+    match established {
+        Some(kind) if kind == wanted => Ruling::held(kind.word(), evidence),
+        Some(kind) => Ruling::broken(kind.word(), evidence, &expected, kind.word()),
+        None => {
+            let evidence = alerts(record, &found);
+            Ruling::broken("not established", evidence, &expected, "none established")
+        }
+    }
+}
+
+/// A fatal alert with this description, and no other before it.
+fn alert(
+    record: &Record<'_>,
+    connection: &Connection,
+    description: u8,
+    from: Option<&Name>,
+) -> Ruling {
+    let name = |n: u8| alert_name(n).map_or_else(|| n.to_string(), str::to_owned);
+    let said = |n: u8, who: Option<&Name>| match who {
+        Some(who) => format!("{} from {who}", name(n)),
+        None => name(n),
+    };
+    let expected = said(description, from);
+    let Some(found) = find(record, connection) else {
+        return missing(connection, &expected);
+    };
+    let first = kinds(&found).into_iter().find_map(|(f, k)| {
+        let TlsKind::Alert {
+            level: 2,
+            description,
+        } = k
+        else {
+            return None;
+        };
+        Some((f, *description))
+    });
+    let Some((frame, seen)) = first else {
+        return Ruling::broken("no fatal alert", vec![], &expected, "no fatal alert");
+    };
+    let by = if found.is_clients(frame) {
+        &connection.from
+    } else {
+        &connection.to
+    };
+    let evidence = vec![record.cite(frame)];
+    let measured = said(seen, Some(by));
+    if seen == description && from.is_none_or(|from| from == by) {
+        Ruling::held(measured, evidence)
+    } else {
+        Ruling::broken(measured.clone(), evidence, &expected, &measured)
+    }
+}
+
+fn alerts(record: &Record<'_>, found: &Found<'_>) -> Vec<Evidence> {
+    let alerts = kinds(found).into_iter();
+    let alerts = alerts.filter(|(_, k)| matches!(k, TlsKind::Alert { .. }));
+    record.cite_all(alerts.map(|(f, _)| f))
+}
 
 /// The version in the ServerHello.
-pub(super) fn version(record: &Record<'_>, connection: &Connection, wanted: Version) -> Ruling {
+fn version(record: &Record<'_>, connection: &Connection, wanted: Version) -> Ruling {
     let expected = wanted.text();
     let Some(found) = find(record, connection) else {
         return missing(connection, expected);
@@ -30,9 +168,7 @@ pub(super) fn version(record: &Record<'_>, connection: &Connection, wanted: Vers
             Ruling::broken(version.clone(), vec![record.cite(frame)], expected, version)
         }
         None => {
-            let alerts = kinds(&found).into_iter();
-            let alert = alerts.filter(|(_, k)| matches!(k, TlsKind::Alert { .. }));
-            let evidence = record.cite_all(alert.map(|(f, _)| f));
+            let evidence = alerts(record, &found);
             Ruling::broken("no ServerHello", evidence, expected, "no ServerHello")
         }
     }
@@ -40,7 +176,7 @@ pub(super) fn version(record: &Record<'_>, connection: &Connection, wanted: Vers
 
 /// The handshake messages, in order of completion. Tickets, ChangeCipherSpec and alerts are compared only when the
 /// list names one of their kind: they come besides or after the handshake.
-pub(super) fn messages(record: &Record<'_>, connection: &Connection, wanted: &[String]) -> Ruling {
+fn messages(record: &Record<'_>, connection: &Connection, wanted: &[String]) -> Ruling {
     let expected = wanted.join(", ");
     let Some(found) = find(record, connection) else {
         return missing(connection, &expected);
@@ -54,7 +190,7 @@ pub(super) fn messages(record: &Record<'_>, connection: &Connection, wanted: &[S
         | TlsKind::ServerHello { .. }
         | TlsKind::EncryptedExtensions { .. }
         | TlsKind::Certificate { .. }
-        | TlsKind::ServerKeyExchange
+        | TlsKind::ServerKeyExchange { .. }
         | TlsKind::CertificateRequest
         | TlsKind::ServerHelloDone
         | TlsKind::CertificateVerify { .. }

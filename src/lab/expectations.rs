@@ -4,11 +4,15 @@ use super::decode::{Fields, Item};
 use super::error::{Span, advice};
 use super::network::Network;
 use super::pki::host_name;
-use super::plan::{Check, Connection, Count, Expectation, Milestone, PacketFilter, Viewer};
-use super::roles::version;
+use super::plan::{
+    Check, Connection, Count, Expectation, Milestone, PacketFilter, TlsCheck, Viewer,
+};
+use super::speech::{group, suite, version};
 use crate::dissect::filter::Filter;
+use crate::event::HandshakeKind;
 use crate::name::Name;
 use crate::net::topology::Topology;
+use crate::wire::tls::{alert_names, alert_number};
 
 /// The families, by their keys.
 const FAMILIES: [&str; 12] = [
@@ -27,8 +31,9 @@ const FAMILIES: [&str; 12] = [
 ];
 
 /// The handshake messages that are compared, by the names of RFC 8446 §4 and RFC 5246 §7.4.
-const MESSAGES: [&str; 10] = [
+const MESSAGES: [&str; 11] = [
     "ClientHello",
+    "HelloRetryRequest",
     "ServerHello",
     "EncryptedExtensions",
     "Certificate",
@@ -134,18 +139,42 @@ impl Reader<'_, '_> {
     fn tls(&self, table: &mut Fields<'_>) -> Option<Check> {
         let on = table.required("on", "\"user -> alb:443\"");
         let connection = on.and_then(|i| self.connection(i));
-        let what = table.exactly_one(&["version", "messages"])?;
-        if what.key == "version" {
-            let version = version(what);
-            return Some(Check::TlsVersion {
-                connection: connection?,
-                version: version?,
-            });
+        let from = table.optional("from");
+        let kinds = [
+            "version",
+            "suite",
+            "group",
+            "handshake",
+            "messages",
+            "alert",
+        ];
+        let what = table.exactly_one(&kinds)?;
+        if let Some(from) = from
+            && what.key != "alert"
+        {
+            let label = "expected `from` beside `alert` only";
+            from.wrong_key(format!("`{}` has no `from`", what.key), label, None);
         }
-        let messages = what.some(message);
-        Some(Check::TlsMessages {
+        let check = match what.key {
+            "version" => version(what).map(TlsCheck::Version),
+            "suite" => suite(what).map(TlsCheck::Suite),
+            "group" => group(what).map(TlsCheck::Group),
+            "handshake" => {
+                let kind = what.one_of("handshake", &HandshakeKind::WORDS);
+                kind.map(TlsCheck::Handshake)
+            }
+            "messages" => what.some(message).map(TlsCheck::Messages),
+            _ => {
+                let from = match from {
+                    Some(from) => Some(self.node(Some(from))?),
+                    None => None,
+                };
+                alert(what).map(|description| TlsCheck::Alert { description, from })
+            }
+        };
+        Some(Check::Tls {
             connection: connection?,
-            messages: messages?,
+            check: check?,
         })
     }
 
@@ -268,15 +297,24 @@ impl Reader<'_, '_> {
         Some(self.network.nodes[index].name.clone())
     }
 
-    /// `user -> alb:443`.
+    /// `user -> alb:443`, or `user -> alb:443 #2` for the second of them.
     fn connection(&self, item: Item<'_>) -> Option<Connection> {
         let text = item.text()?;
         let parts = text.split_once("->").and_then(|(from, to)| {
             let (to, port) = to.trim().rsplit_once(':')?;
-            Some((from.trim(), to.trim(), port.trim().parse::<u16>().ok()?))
+            let (port, nth) = match port.split_once('#') {
+                Some((port, nth)) => (port, nth.trim().parse::<usize>().ok()?),
+                None => (port, 1),
+            };
+            Some((
+                from.trim(),
+                to.trim(),
+                port.trim().parse::<u16>().ok()?,
+                nth,
+            ))
         });
-        let Some((from, to, port @ 1..)) = parts else {
-            let label = "expected two nodes and a port such as \"user -> alb:443\"";
+        let Some((from, to, port @ 1.., nth @ 1..)) = parts else {
+            let label = "expected two nodes and a port such as \"user -> alb:443\", perhaps with \"#2\" for the second";
             item.wrong(format!("`{text}` is not a connection"), label, None);
             return None;
         };
@@ -286,6 +324,7 @@ impl Reader<'_, '_> {
             from: self.network.nodes[from?].name.clone(),
             to: self.network.nodes[to?].name.clone(),
             port,
+            nth,
         })
     }
 
@@ -350,6 +389,15 @@ fn message(item: Item<'_>) -> Option<String> {
         return None;
     }
     Some(word.to_owned())
+}
+
+fn alert(item: Item<'_>) -> Option<u8> {
+    let word = item.text()?;
+    let number = alert_number(word);
+    if number.is_none() {
+        item.unknown("alert", alert_names());
+    }
+    number
 }
 
 fn filter(item: Item<'_>) -> Option<PacketFilter> {

@@ -25,6 +25,7 @@ mod range;
 mod roles;
 mod scenario;
 mod shipped;
+mod speech;
 mod taps;
 #[cfg(test)]
 mod tests;
@@ -220,6 +221,7 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
     let roles = roles::read(&mut root, &network, &pki);
     let steps = scenario::steps(&mut root, &network);
     let timeline = scenario::timeline(&mut root);
+    let expert = root.or("expert", Vec::new(), |i| i.each(|line| line.prose(200)));
     let expectations = expectations::read(&mut root, &network, named);
     root.finish();
 
@@ -239,6 +241,7 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
         roles,
         steps,
         timeline,
+        expert: expert?,
         expectations,
     })
 }

@@ -5,11 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::dissect::filter::Filter;
+use crate::event::HandshakeKind;
 use crate::name::Name;
 use crate::net::topology::Topology;
 use crate::role::config::Role;
 use crate::time::UnixSeconds;
-use crate::tls::config::{PkiSpec, Version};
+use crate::tls::config::{Group, PkiSpec, Suite, Version};
 
 /// A lab, ready to run.
 #[derive(Debug, Clone)]
@@ -42,6 +43,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The text's own timeline, where the lab is compared with one.
     pub timeline: Vec<(Milestone, Duration)>,
+    /// What Wireshark's experts say of the main capture at severity warning and above, message by message, in order of
+    /// frames: what the lab's faults cause, and nothing else.
+    pub expert: Vec<String>,
     /// What must hold.
     pub expectations: Vec<Expectation>,
 }
@@ -240,6 +244,8 @@ pub struct Connection {
     pub to: Name,
     /// The port connected to, on any address of that node.
     pub port: u16,
+    /// Which of them, from 1, in order of their SYNs.
+    pub nth: usize,
 }
 
 /// Who looks at packets.
@@ -266,19 +272,12 @@ pub enum Check {
         /// Which connection.
         connection: Connection,
     },
-    /// The TLS version both sides agreed on.
-    TlsVersion {
+    /// Something about TLS on a connection.
+    Tls {
         /// Which connection.
         connection: Connection,
-        /// The version.
-        version: Version,
-    },
-    /// The handshake messages in order, by the names of the RFC.
-    TlsMessages {
-        /// Which connection.
-        connection: Connection,
-        /// As in ["ClientHello", "ServerHello", …].
-        messages: Vec<String>,
+        /// What.
+        check: TlsCheck,
     },
     /// The client accepted the server's certificate chain.
     CertificateAccepted {
@@ -366,6 +365,28 @@ pub enum Check {
     Clean,
 }
 
+/// What is checked of TLS on a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsCheck {
+    /// The version both sides agreed on.
+    Version(Version),
+    /// The cipher suite both sides agreed on.
+    Suite(Suite),
+    /// The group in which they agreed on a key.
+    Group(Group),
+    /// How the handshake went.
+    Handshake(HandshakeKind),
+    /// The handshake messages in order, by the names of the RFC: as in ["ClientHello", "ServerHello", …].
+    Messages(Vec<String>),
+    /// A fatal alert that ends it.
+    Alert {
+        /// Its number.
+        description: u8,
+        /// Who sends it; `None` when it does not matter.
+        from: Option<Name>,
+    },
+}
+
 /// A display filter, as written and as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PacketFilter {
@@ -382,8 +403,7 @@ impl Check {
         match self {
             Self::Handshake { .. }
             | Self::OrderlyClose { .. }
-            | Self::TlsVersion { .. }
-            | Self::TlsMessages { .. }
+            | Self::Tls { .. }
             | Self::Packets { .. }
             | Self::Readable { .. }
             | Self::NeverSees { .. }

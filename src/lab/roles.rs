@@ -8,12 +8,11 @@ use super::decode::{Fields, Item, all};
 use super::error::advice;
 use super::network::{Network, Programs, Shape};
 use super::pki::{Pki, is_host_name};
+use super::speech;
 use crate::role::config::{
     Alb, App, Browser, FileContent, Listener, Program, Reply, Resolver, Role, Target, TargetGroup,
 };
-use crate::tls::config::{ClientTakes, ClientTls, ServerTakes, ServerTls, Version};
-
-const VERSIONS: [(&str, Version); 2] = [("1.2", Version::Tls12), ("1.3", Version::Tls13)];
+use crate::tls::config::ServerTakes;
 
 /// Reads the programs of all nodes, and the table `target-group`.
 pub(super) fn read<'a>(
@@ -52,38 +51,6 @@ pub(super) fn read<'a>(
     roles
 }
 
-/// TLS versions, as in `["1.2", "1.3"]`: one at least, each once, lowest first.
-fn versions(item: Item<'_>) -> Option<Vec<Version>> {
-    let list = item.some(version)?;
-    let set: BTreeSet<Version> = list.into_iter().collect();
-    Some(set.into_iter().collect())
-}
-
-/// One TLS version.
-pub(super) fn version(item: Item<'_>) -> Option<Version> {
-    item.one_of("TLS version", &VERSIONS)
-}
-
-fn both_versions() -> Vec<Version> {
-    vec![Version::Tls12, Version::Tls13]
-}
-
-/// Protocols for ALPN (RFC 7301 §6). A client may offer HTTP/2; no server here accepts it.
-fn alpn(item: Item<'_>, server: bool) -> Option<Vec<String>> {
-    item.each(|item| {
-        let known: &[(&str, &str)] = if server {
-            &[("http/1.1", "http/1.1")]
-        } else {
-            &[("http/1.1", "http/1.1"), ("h2", "h2")]
-        };
-        item.one_of("protocol", known).map(str::to_owned)
-    })
-}
-
-fn http_1_1() -> Vec<String> {
-    vec!["http/1.1".to_owned()]
-}
-
 struct Reader<'n, 'a> {
     network: &'n Network<'a>,
     pki: &'n Pki<'a>,
@@ -96,22 +63,12 @@ impl Reader<'_, '_> {
     fn browser(&self, item: Item<'_>) -> Option<Role> {
         let mut table = item.fields()?;
         let resolver = table.or("resolver", None, |i| self.resolver_address(i).map(Some));
-        let trust = table.or("trust", Vec::new(), |i| {
-            i.each(|a| self.pki.authority_of(a))
-        });
-        let versions = table.or("tls", both_versions(), versions);
-        let alpn = table.or("alpn", http_1_1(), |i| alpn(i, false));
+        let tls = speech::client(&mut table, self.pki);
         let user_agent = table.or("user-agent", "Mozilla/5.0".to_owned(), Item::header_value);
-        let takes = table.or("takes", ClientTakes::default(), client_takes);
         table.finish();
         Some(Role::Browser(Browser {
             resolver: resolver?,
-            tls: ClientTls {
-                versions: versions?,
-                alpn: alpn?,
-                trust: trust?,
-                takes: takes?,
-            },
+            tls: tls?,
             user_agent: user_agent?,
         }))
     }
@@ -217,36 +174,13 @@ impl Reader<'_, '_> {
         let mut table = item.fields()?;
         let port = table.required("port", "443");
         let port = port.and_then(|i| own_port(i, ports));
-        let certificate = table.optional("certificate");
-        let tls = table.optional("tls");
-        let protocols = table.optional("alpn");
+        let tls = speech::server(&mut table, self.pki, takes);
         let forward = table.required("forward", "\"web\"");
         let forward = forward.and_then(|i| self.group_of(i));
         table.finish();
-        let tls = match certificate {
-            Some(certificate) => {
-                let certificate = self.pki.certificate_of(certificate);
-                let versions = tls.map_or_else(|| Some(both_versions()), versions);
-                let alpn = protocols.map_or_else(|| Some(http_1_1()), |i| alpn(i, true));
-                Some(ServerTls {
-                    certificate: certificate?,
-                    versions: versions?,
-                    alpn: alpn?,
-                    takes,
-                })
-            }
-            None => {
-                for extra in [tls, protocols].into_iter().flatten() {
-                    let message = format!("a listener without certificate has no `{}`", extra.key);
-                    let label = "expected a `certificate` beside it: this is an HTTP listener";
-                    extra.wrong_key(message, label, None);
-                }
-                None
-            }
-        };
         Some(Listener {
             port: port?,
-            tls,
+            tls: tls?,
             forward: forward?,
         })
     }
@@ -274,17 +208,6 @@ pub(super) fn command(item: Item<'_>) -> Option<Vec<String>> {
             return None;
         }
         Some(text.to_owned())
-    })
-}
-
-fn client_takes(item: Item<'_>) -> Option<ClientTakes> {
-    let mut table = item.fields()?;
-    let wait = table.or("client-wait", Duration::ZERO, Item::duration);
-    let finish = table.or("client-finish", Duration::ZERO, Item::duration);
-    table.finish();
-    Some(ClientTakes {
-        wait: wait?,
-        finish: finish?,
     })
 }
 

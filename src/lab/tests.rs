@@ -340,11 +340,16 @@ const CASES: &[&str] = &[
     "node.b = { address.home = \"203.192.1.9\", resolver = { zone = { \"a b\" = \"1.2.3\", c = [\"1.2.3.4\", 5] }, ttl = \"0.5 s\" } }",
     "node.b = { address.home = \"203.192.1.9\", alb = { name = \"x\", listener = [{ port = 443, certificate = \"y\", tls = [\"1.1\"], alpn = [\"h2\"], forward = \"z\" }, { port = 443, tls = [\"1.3\"], forward = \"web\" }] } }\ntarget-group.web.targets = [\"web\", \"wbe:80\", \"internet:80\", \"web:0\"]",
     "node.b = { address.home = \"203.192.1.9\", app = { port = 0, route = { x = {}, \"/a\" = { status = 99, body = 5 } } } }",
+    // TLS
+    "node.b = { address.home = \"203.192.1.9\", browser = { tls = [\"1.2\", \"1.3\"], suites = [\"TLS_AES_128_GCM_SHA256\"], groups = [\"X25519\", \"X25519\"], resume = 1, certificate = \"c\" } }",
+    "node.b = { address.home = \"203.192.1.9\", browser = { tls = [\"1.2\"], groups = [\"X25519MLKEM768\"] } }\nnode.c = { address.home = \"203.192.1.8\", browser = { suites = [\"TLS_AES_256_GCM\"], groups = [\"P-257\"] } }",
+    "authority.r = { root = \"R\", intermediate = \"I\", valid = [2020-01-01, 2030-01-01] }\ncertificate.c = { issuer = \"r\", names = [\"a.b\"], valid = [2024-01-01, 2025-01-01] }\nnode.b = { address.home = \"203.192.1.9\", alb = { name = \"x\", listener = [{ port = 443, certificate = \"c\", resumption = \"tickts\", mutual-authentication = { trust = [], must = true }, forward = \"w\" }, { port = 80, groups = [\"X25519\"], mutual-authentication = {}, forward = \"w\" }] } }\ntarget-group.w.targets = [\"web:80\"]",
     // scenario
     "timeline.tcp-sny = \"5 ms\"\ntimeline.tcp-syn = 5",
     // expectations
     "expect = [{ that = \"x\" }, { clean = true }, { that = \"x\", clean = false }, { that = \"x\", clean = true, tcp = {} }]",
     "[[expect]]\nthat = \"x\"\ntcp = { handshake = \"user - web\" }\n[[expect]]\nthat = \"x\"\ntcp = { closed = \"user -> wbe:80\", rtt = \"1 ms\" }\n[[expect]]\nthat = \"x\"\ntls = { on = \"user -> web:80\", messages = [\"ClientHelo\", \"ChangeCipherSpec\"] }\n[[expect]]\nthat = \"x\"\ntls = { on = \"user -> web:80\" }",
+    "[[expect]]\nthat = \"x\"\ntls = { on = \"user -> web:80 #0\", suite = \"TLS_AES\" }\n[[expect]]\nthat = \"x\"\ntls = { on = \"user -> web:80 #2\", group = \"x25519\", from = \"web\" }\n[[expect]]\nthat = \"x\"\ntls = { on = \"user -> web:80\", handshake = \"short\" }\n[[expect]]\nthat = \"x\"\ntls = { on = \"user -> web:80\", alert = \"expired\", from = \"wbe\" }",
     "[[expect]]\nthat = \"x\"\npackets = { on = \"usr0\", as = \"spy\", filter = \"tcp\", count = 1, at-most = 2 }\n[[expect]]\nthat = \"x\"\nreadable = { on = \"user0\", text = \"\", is = 1 }\n[[expect]]\nthat = \"x\"\nheader = { name = \"a b\", value = \"\" }\n[[expect]]\nthat = \"x\"\nstatus = { at = \"user\", is = 2000 }\n[[expect]]\nthat = \"x\"\ntiming = { from = \"tcp-syn\", to = \"tcp\" }\n[[expect]]\nthat = \"x\"\nnever-sees = { node = \"web\", address = \"x\" }\n[[expect]]\nthat = \"x\"\ntarget = { node = \"web\", address = \"1.2.3.4\" }\n[[expect]]\nthat = \"x\"\npackets = { filter = \"http.requst\", count = 1 }",
 ];
 

@@ -1,6 +1,6 @@
 //! Events in words.
 
-use crate::event::{Event, Fact, What};
+use crate::event::{CertificateFacts, Event, Fact, HandshakeKind, What};
 use crate::wire::tls::group_name;
 
 /// A stable word for the kind of event, and a line about it. Secrets are named, not shown.
@@ -65,10 +65,16 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             suite,
             group,
             alpn,
+            handshake,
             ..
         } => {
             let parts = [Some(version), Some(suite), group.as_ref(), alpn.as_ref()];
-            let parts: Vec<_> = parts.into_iter().flatten().map(String::as_str).collect();
+            let mut parts: Vec<_> = parts.into_iter().flatten().map(String::as_str).collect();
+            match handshake {
+                HandshakeKind::Full => {}
+                HandshakeKind::Retried => parts.push("after a HelloRetryRequest"),
+                HandshakeKind::Resumed => parts.push("resumed"),
+            }
             ("tls-established", parts.join(", "))
         }
         Fact::TlsFailed { error, .. } => ("tls-failed", error.clone()),
@@ -83,6 +89,14 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
         Fact::CertificateRefused {
             server_name, error, ..
         } => ("certificate-refused", format!("{server_name}: {error}")),
+        Fact::ClientCertificateAccepted { chain, .. } => (
+            "client-certificate-accepted",
+            format!("client is {}", leaf(chain)),
+        ),
+        Fact::ClientCertificateRefused { error, chain, .. } => (
+            "client-certificate-refused",
+            format!("client {}: {error}", leaf(chain)),
+        ),
         Fact::RequestSent { method, target, .. } => ("request-sent", format!("{method} {target}")),
         Fact::RequestReceived { method, target, .. } => {
             ("request-received", format!("{method} {target}"))
@@ -117,6 +131,11 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
         }
         Fact::StepFailed { error } => ("step-failed", error.clone()),
     }
+}
+
+/// Whose certificate it is.
+fn leaf(chain: &[CertificateFacts]) -> &str {
+    chain.first().map_or("(none)", |c| c.subject.as_str())
 }
 
 #[cfg(test)]

@@ -105,12 +105,15 @@ impl Lines {
 /// How a fact is shown; `None` when a packet shows it.
 const fn tone(fact: &Fact) -> Option<Tone> {
     match fact {
-        Fact::TargetChosen { .. } | Fact::CertificateAccepted { .. } => Some(Tone::Good),
+        Fact::TargetChosen { .. }
+        | Fact::CertificateAccepted { .. }
+        | Fact::ClientCertificateAccepted { .. } => Some(Tone::Good),
         Fact::ProgramStarted { .. } | Fact::ProgramEnded { .. } => Some(Tone::Strong),
         Fact::LookupFailed { .. }
         | Fact::ConnectFailed { .. }
         | Fact::TlsFailed { .. }
         | Fact::CertificateRefused { .. }
+        | Fact::ClientCertificateRefused { .. }
         | Fact::StepFailed { .. } => Some(Tone::Bad),
         Fact::LookupSent { .. }
         | Fact::LookupAnswered { .. }

@@ -295,7 +295,7 @@ fn name(message: &Message, lonely: bool) -> Option<String> {
             | TlsKind::ServerHello { .. }
             | TlsKind::NewSessionTicket
             | TlsKind::Certificate { .. }
-            | TlsKind::ServerKeyExchange
+            | TlsKind::ServerKeyExchange { .. }
             | TlsKind::CertificateRequest
             | TlsKind::ClientKeyExchange
             | TlsKind::Finished

@@ -80,19 +80,23 @@ impl Browser {
             Ok(established) => {
                 let facts = established.facts;
                 self.node.keys_agreed(flow, facts.agreed);
-                self.node.fact(Fact::CertificateAccepted {
-                    flow,
-                    server_name: to.host.into(),
-                    date: clock.date(),
-                    chain: facts.chain,
-                    anchor: facts.anchor,
-                });
+                // A resumed session has no certificates: they were judged when it began.
+                if !facts.chain.is_empty() {
+                    self.node.fact(Fact::CertificateAccepted {
+                        flow,
+                        server_name: to.host.into(),
+                        date: clock.date(),
+                        chain: facts.chain,
+                        anchor: facts.anchor,
+                    });
+                }
                 self.node.fact(Fact::TlsEstablished {
                     flow,
                     version: facts.version,
                     suite: facts.suite,
                     group: facts.group,
                     alpn: facts.alpn,
+                    handshake: facts.handshake,
                 });
                 self.exchange(established.stream, flow, to).await
             }

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use self::key::Key;
 use super::config::{AuthoritySpec, CertificateSpec, KeyKind, PkiSpec};
+use super::server::TicketKey;
 use crate::rng::{Entropy, Rng, Stream};
 use crate::time::UnixSeconds;
 
@@ -70,6 +71,7 @@ pub struct Pki {
 pub struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: Vec<u8>,
+    ticket_key: TicketKey,
 }
 
 impl fmt::Debug for Identity {
@@ -98,6 +100,12 @@ impl Identity {
     #[must_use]
     pub fn key_pem(&self) -> String {
         pem::encode(&pem::Pem::new("PRIVATE KEY", self.key().secret_der()))
+    }
+
+    /// The key with which its server seals session tickets.
+    #[must_use]
+    pub const fn ticket_key(&self) -> &TicketKey {
+        &self.ticket_key
     }
 
     /// The private key, PKCS #8.
@@ -237,6 +245,12 @@ impl Authority {
         Ok(Identity {
             chain: vec![leaf.der().clone(), self.intermediate.clone()],
             key: key.to_pkcs8()?,
+            ticket_key: {
+                let mut bytes = [0; 32];
+                let stream = format_args!("pki/ticket-key/{}", spec.name);
+                entropy.stream(stream).fill_bytes(&mut bytes);
+                TicketKey::new(bytes)
+            },
         })
     }
 }

@@ -2,7 +2,9 @@
 
 mod verifier;
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -12,11 +14,12 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use self::verifier::{Judge, Trust, Verdict, explain};
+use self::verifier::{Judge, Trust, Verdict};
 use super::authority::Pki;
 use super::config::{ClientTakes, ClientTls};
 use super::handshake::{
-    Established, Failure, LabTime, PerKind, SetupError, engine_error, give_up, protocols, versions,
+    Established, Failure, LabTime, PerKind, SetupError, engine_error, explain, give_up, protocols,
+    versions,
 };
 use super::key_log::Secrets;
 use super::pace::{Pace, Paced};
@@ -28,17 +31,22 @@ use crate::time::Clock;
 /// How a client speaks TLS, ready for connections.
 #[derive(Debug)]
 pub struct ClientSetup {
-    configs: PerKind<ClientConfig>,
-    trust: Arc<Trust>,
+    configs: PerKind<Arc<ClientConfig>>,
+    /// Both configurations' verifier. A session is resumed only under the verifier that it began with, so that it
+    /// must be the same for all connections.
+    judge: Arc<Judge>,
     takes: ClientTakes,
 }
 
+/// Servers whose sessions a client remembers.
+const SESSIONS: usize = 256;
+
 impl ClientSetup {
-    /// Prepares a client. It resumes no sessions: each of its connections is a full handshake, and each chain is
-    /// judged.
+    /// Prepares a client.
     ///
     /// # Errors
-    /// When it trusts nobody or an authority that there is not, or no version is allowed.
+    /// When it trusts nobody or an authority that there is not, shows a certificate that there is not, or no version
+    /// is allowed.
     pub fn new(
         tls: &ClientTls,
         pki: &Pki,
@@ -47,24 +55,36 @@ impl ClientSetup {
     ) -> Result<Self, SetupError> {
         let versions = versions(&tls.versions)?;
         let trust = Arc::new(Trust::new(&tls.trust, pki)?);
+        let judge = Arc::new(Judge::new(&trust));
+        let identity = match &tls.certificate {
+            Some(name) => Some(pki.identity(name)?),
+            None => None,
+        };
         let config = |provider: CryptoProvider| {
             let time = Arc::new(LabTime(clock.clone()));
-            let mut config = ClientConfig::builder_with_details(Arc::new(provider), time)
+            let builder = ClientConfig::builder_with_details(Arc::new(provider), time)
                 .with_protocol_versions(&versions)?
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Judge::new(&trust)))
-                .with_no_client_auth();
+                .with_custom_certificate_verifier(judge.clone());
+            let mut config = match identity {
+                Some(own) => builder.with_client_auth_cert(own.chain().to_vec(), own.key())?,
+                None => builder.with_no_client_auth(),
+            };
             config.alpn_protocols = protocols(&tls.alpn);
             config.key_log = Arc::new(secrets.clone());
-            config.resumption = Resumption::disabled();
-            Ok::<_, SetupError>(config)
+            config.resumption = if tls.resume {
+                Resumption::in_memory_sessions(SESSIONS)
+            } else {
+                Resumption::disabled()
+            };
+            Ok::<_, SetupError>(Arc::new(config))
         };
         Ok(Self {
             configs: PerKind {
-                seeded: config(provider::seeded())?,
-                system: config(provider::system())?,
+                seeded: config(provider::seeded(&tls.groups, &tls.suites))?,
+                system: config(provider::system(&tls.groups, &tls.suites))?,
             },
-            trust,
+            judge,
             takes: tls.takes,
         })
     }
@@ -100,18 +120,20 @@ where
             });
         }
     };
-    // A judge of its own remembers what this connection's server sent.
-    let judge = Arc::new(Judge::new(&setup.trust));
-    let mut config = setup.configs.of(&randomness).clone();
-    config.dangerous().set_certificate_verifier(judge.clone());
-    let connector = TlsConnector::from(Arc::new(config));
+    let connector = TlsConnector::from(setup.configs.of(&randomness).clone());
     // The client's random is drawn as soon as the connection is made.
     let handshake = randomness.scope(|| connector.connect(name, paced).into_fallible());
     let mut handshake = Scoped::new(handshake, randomness);
-    let result = (&mut handshake).await;
+    // The chain is judged while the connection is polled: what the judge says right after is about its chain.
+    let mut verdict = None;
+    let result = poll_fn(|cx| {
+        let result = Pin::new(&mut handshake).poll(cx);
+        verdict = setup.judge.take().or_else(|| verdict.take());
+        result
+    })
+    .await;
     let (_, mut randomness) = handshake.into_parts();
     let agreed_keys = randomness.take_agreed();
-    let verdict = judge.take();
     match result {
         Ok(mut stream) => {
             let (paced, state) = stream.get_mut();

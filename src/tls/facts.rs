@@ -9,8 +9,9 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
 
-use crate::event::{CertificateFacts, KeyAgreement};
+use crate::event::{CertificateFacts, HandshakeKind, KeyAgreement};
 use crate::time::UnixSeconds;
+use crate::wire::tls::group_name;
 
 /// What the two sides agreed on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,6 +26,8 @@ pub struct TlsFacts {
     pub alpn: Option<String>,
     /// The key exchanges of this side, where the seed rules; else none.
     pub agreed: Vec<KeyAgreement>,
+    /// How the handshake went.
+    pub handshake: HandshakeKind,
     /// The peer's certificates, leaf first; empty at a server that asks for none.
     pub chain: Vec<CertificateFacts>,
     /// Common name of the trust anchor that ends the chain; empty where there is no chain.
@@ -49,9 +52,14 @@ pub(super) fn agreed(state: &CommonState) -> TlsFacts {
         suite,
         group: state
             .negotiated_key_exchange_group()
-            .map(|g| format!("{:?}", g.name())),
+            .map(|g| group_name(u16::from(g.name()))),
         alpn: alpn.map(|p| String::from_utf8_lossy(p).into_owned()),
         agreed: Vec::new(),
+        handshake: match state.handshake_kind() {
+            Some(rustls::HandshakeKind::FullWithHelloRetryRequest) => HandshakeKind::Retried,
+            Some(rustls::HandshakeKind::Resumed) => HandshakeKind::Resumed,
+            Some(_) | None => HandshakeKind::Full,
+        },
         chain: Vec::new(),
         anchor: String::new(),
     }

@@ -5,9 +5,9 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use rustls::SupportedProtocolVersion;
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
+use rustls::{CertificateError, SupportedProtocolVersion};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::authority::PkiError;
@@ -15,7 +15,7 @@ use super::config::Version;
 use super::facts::TlsFacts;
 use super::random::Randomness;
 use crate::event::{CertificateFacts, KeyAgreement};
-use crate::time::Clock;
+use crate::time::{Clock, UnixSeconds};
 
 /// A connection on which TLS is established.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub struct Failure {
 pub struct Refused {
     /// Why.
     pub error: String,
-    /// What the server sent, leaf first.
+    /// What the peer sent, leaf first.
     pub chain: Vec<CertificateFacts>,
 }
 
@@ -118,6 +118,34 @@ impl TimeProvider for LabTime {
 /// The engine's error inside an I/O error, if it is one.
 pub(super) fn engine_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
+}
+
+/// The engine's error in the lab's words; its own where those say it well.
+pub(super) fn explain(error: &rustls::Error) -> String {
+    let date = |at: &UnixTime| UnixSeconds(at.as_secs());
+    if let rustls::Error::InvalidCertificate(refusal) = error {
+        if let CertificateError::ExpiredContext { time, not_after } = refusal {
+            return format!(
+                "a certificate expired at {}; it is {}",
+                date(not_after),
+                date(time)
+            );
+        }
+        if let CertificateError::NotValidYetContext { time, not_before } = refusal {
+            return format!(
+                "a certificate is valid from {} on; it is {}",
+                date(not_before),
+                date(time)
+            );
+        }
+        if let CertificateError::NotValidForNameContext { expected, .. } = refusal {
+            return format!("the certificate is not for {}", expected.to_str());
+        }
+        if *refusal == CertificateError::UnknownIssuer {
+            return "no trusted authority issued the certificate".into();
+        }
+    }
+    error.to_string()
 }
 
 /// Ends the stream of a failed handshake: the alert, which the engine has written, leaves before the FIN.

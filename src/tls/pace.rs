@@ -12,38 +12,74 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::config::{ClientTakes, ServerTakes};
 use crate::time::{Clock, Instant, Sleep};
-
-/// Record content type 22 (RFC 8446 §5.1).
-const HANDSHAKE: u8 = 22;
+use crate::wire::tls::{HELLO_RETRY_RANDOM, RecordHeader, content_type, handshake_type};
 
 /// How long each received flight takes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pace {
-    /// The server's first flight takes `finish`; what comes after it nothing.
+    /// The server's flight takes `finish`, a HelloRetryRequest before it nothing.
     Client(ClientTakes),
-    /// The ClientHello takes `hello`, the client's second flight in TLS 1.2 `finish`.
+    /// A ClientHello takes `hello`, the client's second flight in TLS 1.2 `finish`.
     Server(ServerTakes),
 }
 
 impl Pace {
-    /// How long flight number `flight` (from 0), which begins with a record of this type, takes. `None`: nothing
-    /// takes any time from here on.
-    fn takes(self, flight: usize, content_type: u8) -> Option<Duration> {
-        match (self, flight) {
-            (Self::Client(takes), 0) => Some(takes.finish),
-            (Self::Server(takes), 0) => Some(takes.hello),
+    /// How long flight number `flight` (from 0), which begins so, takes. `None`: nothing takes any time from here on.
+    fn takes(self, flight: usize, begins: Begins) -> Option<Duration> {
+        match (self, flight, begins) {
+            // Another ClientHello is made at once.
+            (Self::Client(_), 0, Begins::Retry) => Some(Duration::ZERO),
+            (Self::Client(takes), 0, _) => Some(takes.finish),
+            // The flight after a HelloRetryRequest. After a full one nothing of the server's takes time.
+            (Self::Client(takes), 1, Begins::ServerHello) => Some(takes.finish),
+            (Self::Server(takes), 0, _) => Some(takes.hello),
+            (Self::Server(takes), 1, Begins::ClientHello) => Some(takes.hello),
             // A second flight in the clear is TLS 1.2's ClientKeyExchange (or Certificate), which the server answers
-            // with its Finished. In TLS 1.3 and in resumptions it begins with ChangeCipherSpec or is encrypted, and
-            // nothing waits for it.
-            (Self::Server(takes), 1) if content_type == HANDSHAKE => Some(takes.finish),
-            (Self::Client(_) | Self::Server(_), _) => None,
+            // with its Finished. In TLS 1.3 and in resumptions it is encrypted, and nothing waits for it.
+            (Self::Server(takes), 1, Begins::OtherHandshake) => Some(takes.finish),
+            (Self::Client(_) | Self::Server(_), _, _) => None,
+        }
+    }
+}
+
+/// What a flight begins with, after ChangeCipherSpec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begins {
+    ClientHello,
+    ServerHello,
+    /// A HelloRetryRequest.
+    Retry,
+    /// Another handshake message in the clear.
+    OtherHandshake,
+    /// Something else, or encrypted.
+    Other,
+}
+
+impl Begins {
+    /// Reads the first bytes of a flight. Those that tell come in one segment with any MSS in use.
+    fn read(mut bytes: &[u8]) -> Self {
+        /// A whole record of ChangeCipherSpec (RFC 8446 §D.4).
+        const CHANGE_CIPHER_SPEC: [u8; 6] = [20, 3, 3, 0, 1, 1];
+        bytes = bytes.strip_prefix(&CHANGE_CIPHER_SPEC).unwrap_or(bytes);
+        let header = RecordHeader::read(bytes);
+        if header.is_none_or(|h| h.content_type != content_type::HANDSHAKE) {
+            return Self::Other;
+        }
+        let message = &bytes[RecordHeader::BYTES..];
+        match message.first() {
+            Some(&handshake_type::CLIENT_HELLO) => Self::ClientHello,
+            // Type and length (4 bytes), version (2), random.
+            Some(&handshake_type::SERVER_HELLO) => match message.get(6..38) {
+                Some(random) if random == HELLO_RETRY_RANDOM => Self::Retry,
+                _ => Self::ServerHello,
+            },
+            _ => Self::OtherHandshake,
         }
     }
 }
 
 /// A stream that holds back received handshake flights. A flight ends where this side has written: what arrives after
-/// that is the next one. (A HelloRetryRequest counts as a server's first flight; lab nodes share their groups and never
-/// send one.)
+/// that is the next one.
 pub struct Paced<S> {
     inner: S,
     clock: Clock,
@@ -89,7 +125,8 @@ impl<S> Paced<S> {
             self.takes = None;
         }
         if self.takes.is_none() {
-            self.takes = self.pace.and_then(|p| p.takes(self.flight, bytes[0]));
+            let begins = Begins::read(bytes);
+            self.takes = self.pace.and_then(|p| p.takes(self.flight, begins));
         }
         if self.takes.is_none() {
             self.pace = None;
@@ -280,6 +317,36 @@ mod tests {
         );
         assert_eq!(server_reads(b"\x14\x03\x03 then encrypted"), [30, 30, 80]);
         assert_eq!(server_reads(b"\x17\x03\x03 encrypted"), [30, 30, 80]);
+    }
+
+    #[test]
+    fn a_retry_takes_no_time_at_the_client_and_the_hello_again_at_the_server() {
+        let record = |kind: u8, message: &[u8]| {
+            let length = u16::try_from(message.len()).unwrap().to_be_bytes();
+            [&[kind, 3, 3][..], &length, message].concat()
+        };
+        let retry = [&[2, 0, 0, 84, 3, 3][..], &HELLO_RETRY_RANDOM, &[0; 40]].concat();
+        let hello = [&[2, 0, 0, 84, 3, 3][..], &[7; 72]].concat();
+        assert_eq!(Begins::read(&record(22, &retry)), Begins::Retry);
+        assert_eq!(Begins::read(&record(22, &hello)), Begins::ServerHello);
+        let again = [&[20, 3, 3, 0, 1, 1][..], &record(22, &[1, 0, 1, 0])].concat();
+        assert_eq!(Begins::read(&again), Begins::ClientHello);
+        assert_eq!(Begins::read(b"\x17\x03\x03\x00\x20"), Begins::Other);
+        assert_eq!(Begins::read(b"\x16"), Begins::Other);
+        let client = Pace::Client(ClientTakes {
+            wait: MS,
+            finish: 7 * MS,
+        });
+        assert_eq!(client.takes(0, Begins::Retry), Some(Duration::ZERO));
+        assert_eq!(client.takes(1, Begins::ServerHello), Some(7 * MS));
+        assert_eq!(client.takes(1, Begins::Other), None);
+        let server = Pace::Server(ServerTakes {
+            hello: 30 * MS,
+            finish: 10 * MS,
+        });
+        assert_eq!(server.takes(1, Begins::ClientHello), Some(30 * MS));
+        assert_eq!(server.takes(1, Begins::OtherHandshake), Some(10 * MS));
+        assert_eq!(server.takes(2, Begins::OtherHandshake), None);
     }
 
     #[test]

@@ -1,16 +1,22 @@
 //! The server's side of TLS.
 
+mod clients;
+mod ticketer;
+
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::server::ServerSessionMemoryCache;
+use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
+pub use self::ticketer::TicketKey;
+use self::ticketer::Ticketer;
 use super::authority::Pki;
-use super::config::{ServerTakes, ServerTls};
-use super::facts::TlsFacts;
+use super::config::{Resumption, ServerTakes, ServerTls};
 use super::handshake::{
     Established, Failure, LabTime, PerKind, SetupError, engine_error, give_up, protocols, versions,
 };
@@ -24,6 +30,8 @@ use crate::time::Clock;
 #[derive(Debug)]
 pub struct ServerSetup {
     configs: PerKind<Arc<ServerConfig>>,
+    /// Both configurations' verifier of client certificates, where it asks for them.
+    clients: Option<Arc<clients::Judge>>,
     takes: ServerTakes,
 }
 
@@ -31,10 +39,12 @@ pub struct ServerSetup {
 const SESSIONS: usize = 1024;
 
 impl ServerSetup {
-    /// Prepares a server. It sends the engine's two session tickets after a TLS 1.3 handshake.
+    /// Prepares a server. Unless it resumes nothing, it sends the engine's two session tickets after a TLS 1.3
+    /// handshake.
     ///
     /// # Errors
-    /// When its certificate is missing or does not fit its key, or no version is allowed.
+    /// When its certificate is missing or does not fit its key, it trusts an authority that there is not, or no
+    /// version is allowed.
     pub fn new(
         tls: &ServerTls,
         pki: &Pki,
@@ -43,22 +53,43 @@ impl ServerSetup {
     ) -> Result<Self, SetupError> {
         let identity = pki.identity(&tls.certificate)?;
         let versions = versions(&tls.versions)?;
+        let clients = match &tls.clients {
+            Some(asks) => Some(Arc::new(clients::Judge::new(asks, pki)?)),
+            None => None,
+        };
         let config = |provider: CryptoProvider| {
             let time = Arc::new(LabTime(clock.clone()));
-            let mut config = ServerConfig::builder_with_details(Arc::new(provider), time)
-                .with_protocol_versions(&versions)?
-                .with_no_client_auth()
-                .with_single_cert(identity.chain().to_vec(), identity.key())?;
+            let builder = ServerConfig::builder_with_details(Arc::new(provider), time)
+                .with_protocol_versions(&versions)?;
+            let builder = match &clients {
+                Some(judge) => builder.with_client_cert_verifier(judge.clone()),
+                None => builder.with_no_client_auth(),
+            };
+            let mut config = builder.with_single_cert(identity.chain().to_vec(), identity.key())?;
+            config.ignore_client_order = true;
             config.alpn_protocols = protocols(&tls.alpn);
             config.key_log = Arc::new(secrets.clone());
-            config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+            match tls.resumption {
+                Resumption::Memory => {
+                    config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+                }
+                Resumption::Tickets => {
+                    config.session_storage = Arc::new(NoServerSessionStorage {});
+                    config.ticketer = Arc::new(Ticketer(identity.ticket_key().clone()));
+                }
+                Resumption::Off => {
+                    config.session_storage = Arc::new(NoServerSessionStorage {});
+                    config.send_tls13_tickets = 0;
+                }
+            }
             Ok::<_, SetupError>(Arc::new(config))
         };
         Ok(Self {
             configs: PerKind {
-                seeded: config(provider::seeded())?,
-                system: config(provider::system())?,
+                seeded: config(provider::seeded(&tls.groups, &tls.suites))?,
+                system: config(provider::system(&tls.groups, &tls.suites))?,
             },
+            clients,
             takes: tls.takes,
         })
     }
@@ -84,18 +115,28 @@ where
     let acceptor = TlsAcceptor::from(setup.configs.of(&randomness).clone());
     let handshake = randomness.scope(|| acceptor.accept(paced).into_fallible());
     let mut handshake = Scoped::new(handshake, randomness);
-    let result = (&mut handshake).await;
+    let mut refused = None;
+    let result = poll_fn(|cx| {
+        let result = Pin::new(&mut handshake).poll(cx);
+        if let Some(judge) = &setup.clients {
+            // Judged while this connection was polled: what the judge says right after is about its client.
+            refused = judge.take().or_else(|| refused.take());
+        }
+        result
+    })
+    .await;
     let (_, mut randomness) = handshake.into_parts();
     let agreed = randomness.take_agreed();
     match result {
         Ok(mut stream) => {
             let (paced, state) = stream.get_mut();
             paced.pass_through();
+            let mut facts = facts::agreed(state);
+            facts.agreed = agreed;
+            let chain = state.peer_certificates().unwrap_or_default();
+            facts.chain = chain.iter().map(facts::certificate).collect();
             Ok(Established {
-                facts: TlsFacts {
-                    agreed,
-                    ..facts::agreed(state)
-                },
+                facts,
                 stream: Scoped::new(stream, randomness),
             })
         }
@@ -104,7 +145,7 @@ where
             let error = engine_error(&error).map_or_else(|| error.to_string(), ToString::to_string);
             Err(Failure {
                 error,
-                refused: None,
+                refused,
                 agreed,
             })
         }

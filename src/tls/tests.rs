@@ -1,19 +1,17 @@
 //! Both sides of a connection over an in-memory pipe, in virtual time: what is on the wire, what is logged, what is
 //! refused, and when.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::authority::Pki;
 use super::client::{ClientSetup, connect};
-use super::config::{ClientTakes, ClientTls, ServerTakes, ServerTls, Version};
+use super::config::{ClientTakes, ClientTls, Group, ServerTakes, ServerTls, Version};
 use super::facts::TlsFacts;
-use super::handshake::{Failure, LabTime, versions};
+use super::handshake::Failure;
 use super::key_log::Secrets;
-use super::provider;
-use super::random::{Randomness, Scoped};
+use super::random::Randomness;
 use super::server::{ServerSetup, accept};
 use super::testing::{DATE, Side, Tapped, Writes, run, spec, spec_with_rsa};
 use crate::rng::Seed;
@@ -74,12 +72,13 @@ impl Case {
             alpn: vec!["h2".into(), "http/1.1".into()],
             trust: self.trust.iter().map(|t| (*t).to_owned()).collect(),
             takes: self.takes.0,
+            ..ClientTls::default()
         };
         let server = ServerTls {
-            certificate: self.certificate.into(),
             versions: self.server.clone(),
             alpn: vec!["http/1.1".into()],
             takes: self.takes.1,
+            ..ServerTls::new(self.certificate)
         };
         (
             ClientSetup::new(&client, pki, clock, secrets).unwrap(),
@@ -370,9 +369,8 @@ fn a_setup_names_what_is_missing() {
     let setup = |trust: &[&str], versions: &[Version]| {
         let tls = ClientTls {
             versions: versions.to_vec(),
-            alpn: Vec::new(),
             trust: trust.iter().map(|t| (*t).to_owned()).collect(),
-            takes: ClientTakes::default(),
+            ..ClientTls::default()
         };
         let setup = ClientSetup::new(&tls, &pki, &clock, &Secrets::default());
         setup.unwrap_err().to_string()
@@ -421,45 +419,34 @@ struct Spoken {
     secrets: Vec<String>,
 }
 
-/// A connection whose server speaks one group and one version only. In TLS 1.3 the client's first key share is for
-/// X25519, so that P-256 takes a HelloRetryRequest.
-fn with_group(group: usize, version: Version) -> Spoken {
-    use rustls::crypto::CryptoProvider;
+/// A connection whose server speaks one group and one version only. In TLS 1.3 the client's first key shares are for
+/// X25519MLKEM768 and X25519, so that the others take a HelloRetryRequest.
+fn with_group(group: Group, version: Version) -> Spoken {
     let pki = Pki::build(&spec(), Seed(1)).unwrap();
-    let identity = pki.identity("your-app").unwrap();
     let clock = Clock::new(DATE);
     let secrets = Secrets::default();
     let tls = ClientTls {
         versions: vec![version],
-        alpn: Vec::new(),
         trust: vec!["lab-root".into()],
-        takes: ClientTakes::default(),
+        groups: Group::WORDS.map(|(_, group)| group).to_vec(),
+        ..ClientTls::default()
     };
     let client = ClientSetup::new(&tls, &pki, &clock, &secrets).unwrap();
-    let provider = provider::seeded();
-    let provider = CryptoProvider {
-        kx_groups: vec![provider.kx_groups[group]],
-        ..provider
+    let tls = ServerTls {
+        versions: vec![version],
+        groups: vec![group],
+        ..ServerTls::new("your-app")
     };
-    let time = Arc::new(LabTime(clock.clone()));
-    let config = rustls::ServerConfig::builder_with_details(Arc::new(provider), time)
-        .with_protocol_versions(&versions(&[version]).unwrap())
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(identity.chain().to_vec(), identity.key())
-        .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let server_setup = ServerSetup::new(&tls, &pki, &clock, &secrets).unwrap();
     let writes = Writes::default();
     let (a, b) = duplex(64 * 1024);
     let a = Tapped(a, Side::Client, writes.clone());
     let b = Tapped(b, Side::Server, writes.clone());
     let random = |name| Randomness::seeded(Seed(1).stream(name));
-    let mut server = random("server");
-    let accepting = server.scope(|| acceptor.accept(b));
     let (up, _) = run(
         &clock,
         connect(&client, "your-app.com", a, random("client"), &clock),
-        Scoped::new(accepting, server),
+        accept(&server_setup, b, random("server"), &clock),
     );
     let writes = writes.lock().unwrap().clone();
     Spoken {
@@ -470,9 +457,12 @@ fn with_group(group: usize, version: Version) -> Spoken {
 }
 
 #[test]
-fn both_groups_are_deterministic_in_both_versions() {
-    for (group, name) in ["X25519", "secp256r1"].into_iter().enumerate() {
+fn every_group_is_deterministic_in_both_versions() {
+    for (name, group) in Group::WORDS {
         for version in [Version::Tls12, Version::Tls13] {
+            if (version, group) == (Version::Tls12, Group::X25519MlKem768) {
+                continue;
+            }
             let once = with_group(group, version);
             assert_eq!(once.group, name);
             assert_eq!(once, with_group(group, version));

@@ -1,6 +1,13 @@
 //! One TLS record header, one handshake message at a time: RFC 8446 §4 and §5, RFC 5246 §6.2 and §7.4. What is
 //! encrypted cannot be read here; `dissect` decrypts.
 
+mod names;
+
+pub use names::{
+    alert_name, alert_names, alert_number, group_name, scheme_name, suite_name, suite_number,
+    version_name,
+};
+
 /// Record content types (RFC 8446 §5.1).
 pub mod content_type {
     /// Change cipher spec.
@@ -112,6 +119,13 @@ pub struct ClientHello {
     pub alpn: Vec<String>,
     /// Versions in the supported_versions extension; empty without it.
     pub supported_versions: Vec<u16>,
+    /// Groups in the supported_groups extension, preferred first.
+    pub groups: Vec<u16>,
+    /// Groups with a key share (RFC 8446 §4.2.8).
+    pub key_shares: Vec<u16>,
+    /// Whether it offers to resume a session: a pre-shared key (RFC 8446 §4.2.11), a ticket (RFC 5077 §3.2) or, in a
+    /// hello that cannot be TLS 1.3's, a session id.
+    pub resumes: bool,
 }
 
 impl ClientHello {
@@ -126,8 +140,11 @@ impl ClientHello {
             server_name: None,
             alpn: Vec::new(),
             supported_versions: Vec::new(),
+            groups: Vec::new(),
+            key_shares: Vec::new(),
+            resumes: false,
         };
-        r.vector8()?; // session id
+        let has_session_id = !r.vector8()?.0.is_empty();
         hello.suites = r.vector16()?.u16s()?;
         r.vector8()?; // compression methods
         for (kind, data) in r.extensions()? {
@@ -146,9 +163,21 @@ impl ClientHello {
                 extension::SUPPORTED_VERSIONS => {
                     hello.supported_versions = data.vector8()?.u16s()?
                 }
+                extension::SUPPORTED_GROUPS => hello.groups = data.vector16()?.u16s()?,
+                extension::KEY_SHARE => {
+                    let mut shares = data.vector16()?;
+                    while !shares.0.is_empty() {
+                        hello.key_shares.push(shares.u16()?);
+                        shares.vector16()?;
+                    }
+                }
+                extension::PRE_SHARED_KEY => hello.resumes = true,
+                extension::SESSION_TICKET => hello.resumes |= !data.0.is_empty(),
                 _ => {}
             }
         }
+        // With TLS 1.3 on offer the session id only looks like one (RFC 8446 §D.4).
+        hello.resumes |= has_session_id && !hello.supported_versions.contains(&TLS13);
         Some(hello)
     }
 
@@ -182,6 +211,10 @@ pub struct ServerHello {
     pub selected_version: Option<u16>,
     /// The protocol in the ALPN extension (TLS 1.2 only).
     pub alpn: Option<String>,
+    /// The group of its key share, or the one a HelloRetryRequest asks for (TLS 1.3 only).
+    pub group: Option<u16>,
+    /// Whether it accepts a pre-shared key (RFC 8446 §4.2.11).
+    pub pre_shared_key: bool,
 }
 
 impl ServerHello {
@@ -199,12 +232,16 @@ impl ServerHello {
             suite,
             selected_version: None,
             alpn: None,
+            group: None,
+            pre_shared_key: false,
         };
         for (kind, data) in r.extensions()? {
             let mut data = Reader(data);
             match kind {
                 extension::ALPN => hello.alpn = data.protocols()?.pop(),
                 extension::SUPPORTED_VERSIONS => hello.selected_version = Some(data.u16()?),
+                extension::KEY_SHARE => hello.group = Some(data.u16()?),
+                extension::PRE_SHARED_KEY => hello.pre_shared_key = true,
                 _ => {}
             }
         }
@@ -254,103 +291,29 @@ pub fn certificates(body: &[u8], version: u16) -> Option<Vec<&[u8]>> {
     Some(chain)
 }
 
+/// The curve in the body of a ServerKeyExchange message of TLS 1.2 (RFC 8422 §5.4): type 3 (named curve), then its
+/// number; `None` when it names none.
+#[must_use]
+pub fn server_key_exchange_group(body: &[u8]) -> Option<u16> {
+    let mut r = Reader(body);
+    (r.u8()? == 3).then(|| r.u16())?
+}
+
 /// The signature scheme in the body of a CertificateVerify message.
 #[must_use]
 pub fn certificate_verify_scheme(body: &[u8]) -> Option<u16> {
     Reader(body).u16()
 }
 
-/// As in "TLS 1.3"; unknown ones as "0x7f1c".
-#[must_use]
-pub fn version_name(version: u16) -> String {
-    match version {
-        0x0300 => "SSL 3.0".into(),
-        0x0301 => "TLS 1.0".into(),
-        0x0302 => "TLS 1.1".into(),
-        TLS12 => "TLS 1.2".into(),
-        TLS13 => "TLS 1.3".into(),
-        other => format!("0x{other:04x}"),
-    }
-}
-
-/// The name in the IANA "TLS Cipher Suites" registry, for those that are met today; others as "0x1305".
-#[must_use]
-pub fn suite_name(suite: u16) -> String {
-    let name = match suite {
-        0x002f => "TLS_RSA_WITH_AES_128_CBC_SHA",
-        0x0035 => "TLS_RSA_WITH_AES_256_CBC_SHA",
-        0x003c => "TLS_RSA_WITH_AES_128_CBC_SHA256",
-        0x003d => "TLS_RSA_WITH_AES_256_CBC_SHA256",
-        0x009c => "TLS_RSA_WITH_AES_128_GCM_SHA256",
-        0x009d => "TLS_RSA_WITH_AES_256_GCM_SHA384",
-        0x00ff => "TLS_EMPTY_RENEGOTIATION_INFO_SCSV",
-        0x1301 => "TLS_AES_128_GCM_SHA256",
-        0x1302 => "TLS_AES_256_GCM_SHA384",
-        0x1303 => "TLS_CHACHA20_POLY1305_SHA256",
-        0xc009 => "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
-        0xc00a => "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
-        0xc013 => "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
-        0xc014 => "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
-        0xc023 => "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
-        0xc024 => "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384",
-        0xc027 => "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
-        0xc028 => "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384",
-        0xc02b => "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-        0xc02c => "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-        0xc02f => "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
-        0xc030 => "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
-        0xcca8 => "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
-        0xcca9 => "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
-        other => return format!("0x{other:04x}"),
-    };
-    name.into()
-}
-
-/// The name of a group (RFC 8446 §4.2.7); unknown ones as "0x0105".
-#[must_use]
-pub fn group_name(group: u16) -> String {
-    let name = match group {
-        0x0017 => "P-256",
-        0x0018 => "P-384",
-        0x0019 => "P-521",
-        0x001d => "X25519",
-        0x001e => "X448",
-        0x11ec => "X25519MLKEM768",
-        other => return format!("0x{other:04x}"),
-    };
-    name.into()
-}
-
-/// The name of a signature scheme (RFC 8446 §4.2.3); unknown ones as "0x0904".
-#[must_use]
-pub fn scheme_name(scheme: u16) -> String {
-    let name = match scheme {
-        0x0201 => "rsa_pkcs1_sha1",
-        0x0203 => "ecdsa_sha1",
-        0x0401 => "rsa_pkcs1_sha256",
-        0x0403 => "ecdsa_secp256r1_sha256",
-        0x0501 => "rsa_pkcs1_sha384",
-        0x0503 => "ecdsa_secp384r1_sha384",
-        0x0601 => "rsa_pkcs1_sha512",
-        0x0603 => "ecdsa_secp521r1_sha512",
-        0x0804 => "rsa_pss_rsae_sha256",
-        0x0805 => "rsa_pss_rsae_sha384",
-        0x0806 => "rsa_pss_rsae_sha512",
-        0x0807 => "ed25519",
-        0x0808 => "ed448",
-        0x0809 => "rsa_pss_pss_sha256",
-        0x080a => "rsa_pss_pss_sha384",
-        0x080b => "rsa_pss_pss_sha512",
-        other => return format!("0x{other:04x}"),
-    };
-    name.into()
-}
-
 /// Extension types (RFC 8446 §4.2).
 mod extension {
     pub(super) const SERVER_NAME: u16 = 0;
+    pub(super) const SUPPORTED_GROUPS: u16 = 10;
     pub(super) const ALPN: u16 = 16;
+    pub(super) const SESSION_TICKET: u16 = 35;
+    pub(super) const PRE_SHARED_KEY: u16 = 41;
     pub(super) const SUPPORTED_VERSIONS: u16 = 43;
+    pub(super) const KEY_SHARE: u16 = 51;
 }
 
 /// Reads the presentation language of RFC 8446 §3: numbers big endian, vectors behind their length.

@@ -3,6 +3,7 @@
 use super::{Annotator, Ends, way};
 use crate::dissect::message::{Frame, TlsKind, TlsMessage};
 use crate::report::text::millis;
+use crate::wire::tls::alert_name;
 
 impl Annotator {
     pub(super) fn tls(&mut self, tls: &TlsMessage, frame: &Frame, ends: &Ends) -> Option<String> {
@@ -15,26 +16,59 @@ impl Annotator {
             (destination, source)
         };
         let own = self.connections.entry(key).or_default();
-        let thirteen = own.version.as_deref() == Some("TLS 1.3");
         match &tls.kind {
             TlsKind::ClientHello {
                 server_name,
                 alpn,
                 versions,
                 suites,
+                shares,
+                resumes,
             } => {
                 own.hello.get_or_insert(frame.at);
-                Some(client_hello(
-                    server_name.as_deref(),
-                    alpn,
-                    versions,
-                    *suites,
+                let mut text = if std::mem::take(&mut own.retried) {
+                    format!(
+                        "The second ClientHello: the same again, with the key share that was asked for ({}). It costs \
+                         a round trip.",
+                        shares.join(" and ")
+                    )
+                } else {
+                    client_hello(server_name.as_deref(), alpn, versions, *suites)
+                };
+                if shares.iter().any(|s| s == "X25519MLKEM768") {
+                    text.push_str(
+                        " Its key share for X25519MLKEM768 alone has 1216 bytes: 1184 of ML-KEM-768 and 32 of X25519.",
+                    );
+                }
+                if *resumes {
+                    text.push_str(" It asks to go on with an earlier session.");
+                }
+                Some(text)
+            }
+            TlsKind::ServerHello {
+                retry: true, group, ..
+            } => {
+                own.retried = true;
+                Some(format!(
+                    "HelloRetryRequest: {from} accepts none of the key shares and asks for one in {}. It is a \
+                     ServerHello with a random that every client knows (RFC 8446 §4.1.3).",
+                    group.as_deref().unwrap_or("another group")
                 ))
             }
-            TlsKind::ServerHello { version, suite } => {
+            TlsKind::ServerHello {
+                version,
+                suite,
+                resumed,
+                ..
+            } => {
                 own.version = Some(version.clone());
                 own.suite.clone_from(suite);
-                Some(if version == "TLS 1.3" {
+                Some(if *resumed {
+                    format!(
+                        "ServerHello: {from} accepts the pre-shared key of the earlier session, and {suite}. No \
+                         certificate is sent: who knows the key is known. The key shares are new all the same."
+                    )
+                } else if version == "TLS 1.3" {
                     format!(
                         "ServerHello: {from} chooses {version} with {suite} and sends its public key share. \
                          Everything after this message is encrypted, with keys that both sides compute and never \
@@ -64,8 +98,15 @@ impl Annotator {
                     )
                 })
             }
-            TlsKind::ServerKeyExchange => Some(format!(
-                "ServerKeyExchange: {from}'s ephemeral public key, signed with the key of its certificate."
+            TlsKind::ServerKeyExchange { group } => Some(format!(
+                "ServerKeyExchange: {from}'s ephemeral public key{}, signed with the key of its certificate.",
+                group
+                    .as_ref()
+                    .map(|g| format!(" in {g}"))
+                    .unwrap_or_default()
+            )),
+            TlsKind::CertificateRequest => Some(format!(
+                "CertificateRequest: {from} wants to know who {to} is, by a certificate too (mutual TLS)."
             )),
             TlsKind::ClientKeyExchange if own.suite.starts_with("TLS_RSA") => Some(format!(
                 "ClientKeyExchange: the pre-master secret, encrypted with the public key of {to}'s certificate. Who \
@@ -75,9 +116,9 @@ impl Annotator {
                 "ClientKeyExchange: {from}'s ephemeral public key. Both sides compute the same secret from the two; \
                  no session key is ever sent."
             )),
-            // Established: at the client's Finished in TLS 1.3, which comes second; in TLS 1.2 at the server's.
-            TlsKind::Finished if by_client == thirteen && !own.established => {
-                own.established = true;
+            // Established at the second one: the client's in TLS 1.3 and in resumptions, else the server's.
+            TlsKind::Finished if own.finished == 1 => {
+                own.finished = 2;
                 let took = own
                     .hello
                     .map(|h| format!(", {} ms after the ClientHello", millis(frame.at - h)));
@@ -104,14 +145,16 @@ impl Annotator {
             )),
             TlsKind::Alert { level, description } => {
                 let level = if *level == 2 { "fatal" } else { "warning" };
-                let name = alert_name(*description);
+                let name = alert_name(*description).unwrap_or("not in the register");
                 Some(format!(
                     "TLS alert {description}, {name} ({level}), from {from}."
                 ))
             }
-            TlsKind::Finished
-            | TlsKind::EncryptedExtensions { .. }
-            | TlsKind::CertificateRequest
+            TlsKind::Finished => {
+                own.finished += 1;
+                None
+            }
+            TlsKind::EncryptedExtensions { .. }
             | TlsKind::ServerHelloDone
             | TlsKind::CertificateVerify { .. }
             | TlsKind::OtherHandshake(_)
@@ -141,38 +184,4 @@ fn client_hello(
         "ClientHello: offers {}. Anyone on the path can read it, {name}.",
         offer.join(", ")
     )
-}
-
-/// Names of RFC 8446 §6 and RFC 5246 §7.2.
-const fn alert_name(description: u8) -> &'static str {
-    match description {
-        0 => "close_notify",
-        10 => "unexpected_message",
-        20 => "bad_record_mac",
-        22 => "record_overflow",
-        40 => "handshake_failure",
-        42 => "bad_certificate",
-        43 => "unsupported_certificate",
-        44 => "certificate_revoked",
-        45 => "certificate_expired",
-        46 => "certificate_unknown",
-        47 => "illegal_parameter",
-        48 => "unknown_ca",
-        49 => "access_denied",
-        50 => "decode_error",
-        51 => "decrypt_error",
-        70 => "protocol_version",
-        71 => "insufficient_security",
-        80 => "internal_error",
-        86 => "inappropriate_fallback",
-        90 => "user_canceled",
-        109 => "missing_extension",
-        110 => "unsupported_extension",
-        112 => "unrecognized_name",
-        113 => "bad_certificate_status_response",
-        115 => "unknown_psk_identity",
-        116 => "certificate_required",
-        120 => "no_application_protocol",
-        _ => "not in the register",
-    }
 }

@@ -168,7 +168,7 @@ fn signatures(messages: &[Message]) -> usize {
         let Message::Tls(tls) = message else { return 0 };
         match &tls.kind {
             TlsKind::Certificate { chain } => chain.len(),
-            TlsKind::CertificateVerify { .. } | TlsKind::ServerKeyExchange => 1,
+            TlsKind::CertificateVerify { .. } | TlsKind::ServerKeyExchange { .. } => 1,
             TlsKind::ClientHello { .. }
             | TlsKind::ServerHello { .. }
             | TlsKind::NewSessionTicket

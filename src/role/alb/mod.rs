@@ -91,17 +91,30 @@ impl Front {
             Ok(established) => {
                 let facts = established.facts;
                 self.node.keys_agreed(flow, facts.agreed);
+                if !facts.chain.is_empty() {
+                    let chain = facts.chain;
+                    self.node
+                        .fact(Fact::ClientCertificateAccepted { flow, chain });
+                }
                 self.node.fact(Fact::TlsEstablished {
                     flow,
                     version: facts.version,
                     suite: facts.suite,
                     group: facts.group,
                     alpn: facts.alpn,
+                    handshake: facts.handshake,
                 });
                 self.clone().speak_http(established.stream, flow).await;
             }
             Err(failure) => {
                 self.node.keys_agreed(flow, failure.agreed);
+                if let Some(refused) = failure.refused {
+                    self.node.fact(Fact::ClientCertificateRefused {
+                        flow,
+                        error: refused.error,
+                        chain: refused.chain,
+                    });
+                }
                 self.node.fact(Fact::TlsFailed {
                     flow,
                     error: failure.error,

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use crate::event::CertificateFacts;
-use crate::time::UnixSeconds;
 use crate::tls::authority::Pki;
-use crate::tls::handshake::{Refused, SetupError};
+use crate::tls::config::Suite;
+use crate::tls::handshake::{Refused, SetupError, explain};
 use crate::tls::{facts, provider};
 
 /// The authorities that a client trusts.
@@ -29,7 +29,7 @@ impl Trust {
             return Err(SetupError::Trust);
         }
         // Checks draw nothing, so that either provider's are right.
-        let provider = Arc::new(provider::system());
+        let provider = Arc::new(provider::system(&[], &Suite::USUAL));
         let verifier = |roots| {
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()
         };
@@ -77,7 +77,7 @@ impl fmt::Debug for Trust {
     }
 }
 
-/// Judges the chain of one connection.
+/// Judges chains, and keeps the last verdict until it is asked for.
 pub(super) struct Judge {
     trust: Arc<Trust>,
     verdict: Mutex<Option<Verdict>>,
@@ -157,32 +157,4 @@ impl ServerCertVerifier for Judge {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.trust.all.supported_verify_schemes()
     }
-}
-
-/// The engine's error in the lab's words; its own where those say it well.
-pub(super) fn explain(error: &Error) -> String {
-    let date = |at: &UnixTime| UnixSeconds(at.as_secs());
-    if let Error::InvalidCertificate(refusal) = error {
-        if let CertificateError::ExpiredContext { time, not_after } = refusal {
-            return format!(
-                "a certificate expired at {}; it is {}",
-                date(not_after),
-                date(time)
-            );
-        }
-        if let CertificateError::NotValidYetContext { time, not_before } = refusal {
-            return format!(
-                "a certificate is valid from {} on; it is {}",
-                date(not_before),
-                date(time)
-            );
-        }
-        if let CertificateError::NotValidForNameContext { expected, .. } = refusal {
-            return format!("the certificate is not for {}", expected.to_str());
-        }
-        if *refusal == CertificateError::UnknownIssuer {
-            return "no trusted authority issued the certificate".into();
-        }
-    }
-    error.to_string()
 }

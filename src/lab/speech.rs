@@ -1,0 +1,222 @@
+//! How the two sides of a connection speak TLS: versions, groups, suites, protocols, and who shows a certificate.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::decode::{Fields, Item};
+use super::pki::Pki;
+use crate::tls::config::{
+    ClientCertificates, ClientTakes, ClientTls, Group, Resumption, ServerTakes, ServerTls, Suite,
+    Version,
+};
+use crate::wire::tls::suite_number;
+
+const VERSIONS: [(&str, Version); 2] = [("1.2", Version::Tls12), ("1.3", Version::Tls13)];
+
+/// Reads what a client's table says about TLS.
+pub(super) fn client(table: &mut Fields<'_>, pki: &Pki<'_>) -> Option<ClientTls> {
+    let trust = table.or("trust", Vec::new(), |i| i.each(|a| pki.authority_of(a)));
+    let spoken = spoken(table);
+    let alpn = table.or("alpn", http_1_1(), |i| alpn(i, false));
+    let resume = table.or("resume", false, Item::boolean);
+    let certificate = table.or("certificate", None, |i| pki.certificate_of(i).map(Some));
+    let takes = table.or("takes", ClientTakes::default(), client_takes);
+    let Spoken {
+        versions,
+        groups,
+        suites,
+    } = spoken?;
+    Some(ClientTls {
+        versions,
+        groups,
+        suites,
+        alpn: alpn?,
+        resume: resume?,
+        certificate: certificate?,
+        trust: trust?,
+        takes: takes?,
+    })
+}
+
+/// Reads what a listener's table says about TLS: nothing for an HTTP listener, which has no `certificate`.
+pub(super) fn server(
+    table: &mut Fields<'_>,
+    pki: &Pki<'_>,
+    takes: ServerTakes,
+) -> Option<Option<ServerTls>> {
+    let Some(certificate) = table.optional("certificate") else {
+        for key in [
+            "tls",
+            "groups",
+            "suites",
+            "alpn",
+            "resumption",
+            "mutual-authentication",
+        ] {
+            if let Some(extra) = table.optional(key) {
+                let message = format!("a listener without certificate has no `{key}`");
+                let label = "expected a `certificate` beside it: this is an HTTP listener";
+                extra.wrong_key(message, label, None);
+            }
+        }
+        return Some(None);
+    };
+    let certificate = pki.certificate_of(certificate);
+    let spoken = spoken(table);
+    let alpn = table.or("alpn", http_1_1(), |i| alpn(i, true));
+    let resumption = table.or("resumption", Resumption::default(), |i| {
+        i.one_of("kind of resumption", &Resumption::WORDS)
+    });
+    let clients = table.or("mutual-authentication", None, |item| {
+        let mut table = item.fields()?;
+        let trust = table.required("trust", "[\"client-root\"]");
+        let trust = trust.and_then(|i| i.some(|a| pki.authority_of(a)));
+        let required = table.or("required", true, Item::boolean);
+        table.finish();
+        Some(Some(ClientCertificates {
+            trust: trust?,
+            required: required?,
+        }))
+    });
+    let Spoken {
+        versions,
+        groups,
+        suites,
+    } = spoken?;
+    Some(Some(ServerTls {
+        certificate: certificate?,
+        versions,
+        groups,
+        suites,
+        alpn: alpn?,
+        resumption: resumption?,
+        clients: clients?,
+        takes,
+    }))
+}
+
+/// What both sides say in the same words.
+struct Spoken {
+    versions: Vec<Version>,
+    groups: Vec<Group>,
+    suites: Vec<Suite>,
+}
+
+/// Reads `tls`, `groups` and `suites`, which must go together.
+fn spoken(table: &mut Fields<'_>) -> Option<Spoken> {
+    let versions_item = table.optional("tls");
+    let groups = table.or("groups", Group::usual(), |i| distinct(i, group));
+    let suites_item = table.optional("suites");
+    let suites = match suites_item {
+        Some(item) => distinct(item, suite),
+        None => Some(Suite::USUAL.to_vec()),
+    };
+    let versions = match versions_item {
+        Some(item) => versions(item),
+        None => Some(vec![Version::Tls12, Version::Tls13]),
+    };
+    let (mut versions, groups, suites) = (versions?, groups?, suites?);
+    let speaks = |v: &Version| {
+        suites
+            .iter()
+            .any(|s| s.is_tls13() == (*v == Version::Tls13))
+    };
+    match versions_item {
+        // What the suites are for is what is spoken.
+        None => versions.retain(speaks),
+        Some(item) => {
+            if let Some(silent) = versions.iter().find(|v| !speaks(v)) {
+                let at = suites_item.unwrap_or(item);
+                let message = format!("no suite is for {}", silent.text());
+                at.wrong(message, "expected suites for each version in `tls`", None);
+                return None;
+            }
+        }
+    }
+    if versions == [Version::Tls12] && groups == [Group::X25519MlKem768] {
+        let message = "TLS 1.2 has no X25519MLKEM768";
+        let label = "expected another group beside it, or TLS 1.3";
+        let help = "for example `groups = [\"X25519MLKEM768\", \"X25519\"]`".to_owned();
+        table.wrong(message, label, help);
+        return None;
+    }
+    Some(Spoken {
+        versions,
+        groups,
+        suites,
+    })
+}
+
+/// A list of at least one, each thing once, in its order.
+fn distinct<T: PartialEq>(
+    item: Item<'_>,
+    mut read: impl FnMut(Item<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let mut seen: Vec<T> = Vec::new();
+    for one in item.some(Some)? {
+        let value = read(one)?;
+        if seen.contains(&value) {
+            one.wrong("named twice", "expected each once", None);
+            return None;
+        }
+        seen.push(value);
+    }
+    Some(seen)
+}
+
+/// TLS versions, as in `["1.2", "1.3"]`: one at least, each once, lowest first.
+fn versions(item: Item<'_>) -> Option<Vec<Version>> {
+    let list = item.some(version)?;
+    let set: BTreeSet<Version> = list.into_iter().collect();
+    Some(set.into_iter().collect())
+}
+
+/// One TLS version.
+pub(super) fn version(item: Item<'_>) -> Option<Version> {
+    item.one_of("TLS version", &VERSIONS)
+}
+
+/// One group, as in `X25519`.
+pub(super) fn group(item: Item<'_>) -> Option<Group> {
+    item.one_of("group", &Group::WORDS)
+}
+
+/// One suite that an engine here speaks, by its name in the IANA registry.
+pub(super) fn suite(item: Item<'_>) -> Option<Suite> {
+    let word = item.text()?;
+    let known = Suite::USUAL.iter().chain(&Suite::STATIC_RSA);
+    let found = suite_number(word).map(Suite);
+    let found = found.filter(|s| known.clone().any(|k| k == s));
+    if found.is_none() {
+        let names: Vec<String> = known.map(|s| s.name()).collect();
+        item.unknown("cipher suite", names.iter().map(String::as_str));
+    }
+    found
+}
+
+/// Protocols for ALPN (RFC 7301 §6). A client may offer HTTP/2; no server here accepts it.
+fn alpn(item: Item<'_>, server: bool) -> Option<Vec<String>> {
+    item.each(|item| {
+        let known: &[(&str, &str)] = if server {
+            &[("http/1.1", "http/1.1")]
+        } else {
+            &[("http/1.1", "http/1.1"), ("h2", "h2")]
+        };
+        item.one_of("protocol", known).map(str::to_owned)
+    })
+}
+
+fn http_1_1() -> Vec<String> {
+    vec!["http/1.1".to_owned()]
+}
+
+fn client_takes(item: Item<'_>) -> Option<ClientTakes> {
+    let mut table = item.fields()?;
+    let wait = table.or("client-wait", Duration::ZERO, Item::duration);
+    let finish = table.or("client-finish", Duration::ZERO, Item::duration);
+    table.finish();
+    Some(ClientTakes {
+        wait: wait?,
+        finish: finish?,
+    })
+}

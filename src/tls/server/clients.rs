@@ -1,0 +1,111 @@
+//! A server's judgement of client certificates (mutual TLS): the engine's checks, and a record of what was judged.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+
+use crate::tls::authority::Pki;
+use crate::tls::config::{ClientCertificates, Suite};
+use crate::tls::handshake::{Refused, SetupError, explain};
+use crate::tls::{facts, provider};
+
+/// Judges clients' chains, and keeps the last refusal until it is asked for.
+pub(super) struct Judge {
+    engine: Arc<dyn ClientCertVerifier>,
+    refused: Mutex<Option<Refused>>,
+}
+
+impl Judge {
+    pub(super) fn new(asks: &ClientCertificates, pki: &Pki) -> Result<Self, SetupError> {
+        if asks.trust.is_empty() {
+            return Err(SetupError::Trust);
+        }
+        let mut roots = RootCertStore::empty();
+        for name in &asks.trust {
+            roots.add(pki.root(name)?.clone())?;
+        }
+        // Checks draw nothing, so that either provider's are right.
+        let provider = Arc::new(provider::system(&[], &Suite::USUAL));
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let builder = if asks.required {
+            builder
+        } else {
+            builder.allow_unauthenticated()
+        };
+        Ok(Self {
+            engine: builder.build()?,
+            refused: Mutex::default(),
+        })
+    }
+
+    /// The refusal, once.
+    pub(super) fn take(&self) -> Option<Refused> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.take()
+    }
+}
+
+impl fmt::Debug for Judge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Judge").finish_non_exhaustive()
+    }
+}
+
+impl ClientCertVerifier for Judge {
+    fn offer_client_auth(&self) -> bool {
+        self.engine.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.engine.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.engine.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let result = self.engine.verify_client_cert(leaf, intermediates, now);
+        if let Err(error) = &result {
+            let chain = std::iter::once(leaf).chain(intermediates);
+            let refused = Refused {
+                error: explain(error),
+                chain: chain.map(facts::certificate).collect(),
+            };
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
+        }
+        result
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.engine.verify_tls12_signature(message, leaf, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.engine.verify_tls13_signature(message, leaf, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.engine.supported_verify_schemes()
+    }
+}
