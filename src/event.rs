@@ -12,8 +12,10 @@ use crate::name::Name;
 use crate::time::{Instant, UnixSeconds};
 
 mod agreement;
+mod defect;
 
 pub use agreement::KeyAgreement;
+pub use defect::CertificateDefect;
 
 /// A packet's identity: the same on every link it crosses, rewritten or not. Counts from 1 in order of sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -262,7 +264,9 @@ pub enum Fact {
         flow: Flow,
         /// For which name.
         server_name: String,
-        /// Why.
+        /// What is wrong with it.
+        defect: CertificateDefect,
+        /// Why, in words.
         error: String,
         /// What the server sent, leaf first.
         chain: Vec<CertificateFacts>,

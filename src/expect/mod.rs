@@ -117,6 +117,11 @@ fn rule(record: &Record<'_>, check: &Check) -> Ruling {
         Check::CertificateAccepted { node, server_name } => {
             tls::certificate_accepted(record, node, server_name)
         }
+        Check::CertificateRefused {
+            node,
+            server_name,
+            because,
+        } => tls::certificate_refused(record, node, server_name, *because),
         Check::HeaderAtApp {
             node,
             header,

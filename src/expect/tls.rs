@@ -4,7 +4,7 @@ use super::connection::{Found, find, words};
 use super::milestones::fact;
 use super::{Evidence, Record, Ruling};
 use crate::dissect::message::{Frame, Message, TlsKind};
-use crate::event::{CertificateFacts, Fact, Flow, HandshakeKind};
+use crate::event::{CertificateDefect, CertificateFacts, Fact, Flow, HandshakeKind};
 use crate::lab::plan::{Connection, TlsCheck};
 use crate::name::Name;
 use crate::tls::config::Version;
@@ -221,12 +221,69 @@ fn messages(record: &Record<'_>, connection: &Connection, wanted: &[String]) -> 
 /// The client said that name, dates, issuer and chain are in order.
 pub(super) fn certificate_accepted(record: &Record<'_>, node: &Name, server_name: &str) -> Ruling {
     let expected = format!("{node} to accept the certificate of {server_name}");
+    let Some(judged) = judged(record, node, server_name) else {
+        return not_judged(&expected);
+    };
+    match judged.verdict {
+        Ok((chain, anchor)) => Ruling::held(chain_words(chain, anchor), judged.evidence),
+        Err((defect, error)) => Ruling::broken(
+            format!("refused: {defect}"),
+            judged.evidence,
+            &expected,
+            &format!("refused: {error}"),
+        ),
+    }
+}
+
+/// The client refused the chain for this defect.
+pub(super) fn certificate_refused(
+    record: &Record<'_>,
+    node: &Name,
+    server_name: &str,
+    because: CertificateDefect,
+) -> Ruling {
+    let expected = format!("{node} to refuse the certificate of {server_name}: {because}");
+    let Some(judged) = judged(record, node, server_name) else {
+        return not_judged(&expected);
+    };
+    match judged.verdict {
+        Err((defect, error)) if defect == because => {
+            Ruling::held(error.to_owned(), judged.evidence)
+        }
+        Err((defect, error)) => Ruling::broken(
+            format!("refused: {defect}"),
+            judged.evidence,
+            &expected,
+            &format!("refused: {defect}: {error}"),
+        ),
+        Ok((chain, anchor)) => Ruling::broken(
+            "accepted",
+            judged.evidence,
+            &expected,
+            &format!("accepted: {}", chain_words(chain, anchor)),
+        ),
+    }
+}
+
+fn not_judged(expected: &str) -> Ruling {
+    let found = "no certificate judged under that name";
+    Ruling::broken("not judged", vec![], expected, found)
+}
+
+/// A client's first judgement on the certificate of a name, and what it rests on.
+struct Judged<'a> {
+    /// Chain and trust anchor, or what is wrong and why.
+    verdict: Result<(&'a [CertificateFacts], &'a str), (CertificateDefect, &'a str)>,
+    evidence: Vec<Evidence>,
+}
+
+fn judged<'a>(record: &Record<'a>, node: &Name, server_name: &str) -> Option<Judged<'a>> {
     let mut at_node = record
         .events
         .iter()
         .enumerate()
         .filter(|(_, e)| e.node == *node);
-    let verdict = at_node.find_map(|(i, e)| {
+    let (index, flow, verdict) = at_node.find_map(|(i, e)| {
         let fact = fact(e)?;
         if let Fact::CertificateAccepted {
             flow,
@@ -237,32 +294,26 @@ pub(super) fn certificate_accepted(record: &Record<'_>, node: &Name, server_name
         } = fact
             && name == server_name
         {
-            return Some((i, *flow, Ok((chain, anchor))));
+            return Some((i, *flow, Ok((chain.as_slice(), anchor.as_str()))));
         }
         if let Fact::CertificateRefused {
             flow,
             server_name: name,
+            defect,
             error,
             ..
         } = fact
             && name == server_name
         {
-            return Some((i, *flow, Err(error)));
+            return Some((i, *flow, Err((*defect, error.as_str()))));
         }
         None
-    });
-    let Some((index, flow, verdict)) = verdict else {
-        let found = "no certificate judged under that name";
-        return Ruling::broken("not judged", vec![], &expected, found);
-    };
+    })?;
     let mut evidence = record.cite_all(certificate_frames(record, flow));
     if evidence.is_empty() {
         evidence.push(Evidence::Event(index));
     }
-    match verdict {
-        Ok((chain, anchor)) => Ruling::held(chain_words(chain, anchor), evidence),
-        Err(error) => Ruling::broken("refused", evidence, &expected, &format!("refused: {error}")),
-    }
+    Some(Judged { verdict, evidence })
 }
 
 fn chain_words(chain: &[CertificateFacts], anchor: &str) -> String {
@@ -358,6 +409,7 @@ mod tests {
             event.what = What::Fact(Fact::CertificateRefused {
                 flow,
                 server_name: "your-app.com".into(),
+                defect: CertificateDefect::Expired,
                 error: "certificate expired".into(),
                 chain: vec![],
             });
@@ -367,6 +419,26 @@ mod tests {
             broken.broken.unwrap(),
             "expected user to accept the certificate of your-app.com; found refused: certificate expired"
         );
+        let refused = |because| certificate_refused(&run.record(), &user, "your-app.com", because);
+        let held = refused(CertificateDefect::Expired);
+        assert_eq!(
+            (held.measured.as_str(), held.broken),
+            ("certificate expired", None)
+        );
+        assert_eq!(held.evidence, [Evidence::Frame(8)]);
+        assert_eq!(
+            refused(CertificateDefect::WrongName).broken.unwrap(),
+            "expected user to refuse the certificate of your-app.com: wrong-name; found refused: expired: \
+             certificate expired"
+        );
+        let undisturbed = fixture::main_lab();
+        let accepted = certificate_refused(
+            &undisturbed.record(),
+            &user,
+            "your-app.com",
+            CertificateDefect::Expired,
+        );
+        assert_eq!(accepted.measured, "accepted");
         let other = certificate_accepted(&run.record(), &user, "other.example");
         assert_eq!(other.measured, "not judged");
     }

@@ -9,7 +9,7 @@ use super::plan::{
 };
 use super::speech::{group, suite, version};
 use crate::dissect::filter::Filter;
-use crate::event::HandshakeKind;
+use crate::event::{CertificateDefect, HandshakeKind};
 use crate::name::Name;
 use crate::net::topology::Topology;
 use crate::wire::tls::{alert_names, alert_number};
@@ -180,11 +180,34 @@ impl Reader<'_, '_> {
 
     fn certificate(&self, table: &mut Fields<'_>) -> Option<Check> {
         let node = self.node(table.required("at", "\"user\""));
-        let name = table.required("accepted", "\"your-app.com\"");
-        let name = name.and_then(|i| host_name(i, false));
-        Some(Check::CertificateAccepted {
+        let because = table.optional("because");
+        let which = table.exactly_one(&["accepted", "refused"])?;
+        let server_name = host_name(which, false);
+        if which.key == "accepted" {
+            if let Some(because) = because {
+                let label = "expected `because` beside `refused` only";
+                because.wrong_key("an accepted certificate has no defect", label, None);
+            }
+            return Some(Check::CertificateAccepted {
+                node: node?,
+                server_name: server_name?,
+            });
+        }
+        let because = match because {
+            Some(item) => item.one_of("defect", &CertificateDefect::WORDS),
+            None => {
+                which.wrong_key(
+                    "a refused certificate has a defect",
+                    "expected `because` beside it",
+                    "for example `because = \"expired\"`".to_owned(),
+                );
+                None
+            }
+        };
+        Some(Check::CertificateRefused {
             node: node?,
-            server_name: name?,
+            server_name: server_name?,
+            because: because?,
         })
     }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::dissect::filter::Filter;
-use crate::event::HandshakeKind;
+use crate::event::{CertificateDefect, HandshakeKind};
 use crate::name::Name;
 use crate::net::topology::Topology;
 use crate::role::config::Role;
@@ -286,6 +286,15 @@ pub enum Check {
         /// For which name.
         server_name: String,
     },
+    /// The client refused the server's certificate chain.
+    CertificateRefused {
+        /// The client's node.
+        node: Name,
+        /// For which name.
+        server_name: String,
+        /// What is wrong with it.
+        because: CertificateDefect,
+    },
     /// A request header that reached an application, exactly or (`None`) with any value.
     HeaderAtApp {
         /// Nodes, of which the one that served must have seen it.
@@ -409,6 +418,7 @@ impl Check {
             | Self::NeverSees { .. }
             | Self::Clean => true,
             Self::CertificateAccepted { .. }
+            | Self::CertificateRefused { .. }
             | Self::HeaderAtApp { .. }
             | Self::Status { .. }
             | Self::At { .. }

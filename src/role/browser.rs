@@ -106,6 +106,7 @@ impl Browser {
                     self.node.fact(Fact::CertificateRefused {
                         flow,
                         server_name: to.host.into(),
+                        defect: refused.defect,
                         error: refused.error,
                         chain: refused.chain,
                     });

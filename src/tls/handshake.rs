@@ -14,7 +14,7 @@ use super::authority::PkiError;
 use super::config::Version;
 use super::facts::TlsFacts;
 use super::random::Randomness;
-use crate::event::{CertificateFacts, KeyAgreement};
+use crate::event::{CertificateDefect, CertificateFacts, KeyAgreement};
 use crate::time::{Clock, UnixSeconds};
 
 /// A connection on which TLS is established.
@@ -42,7 +42,9 @@ pub struct Failure {
 /// A certificate chain that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Why.
+    /// What is wrong with it.
+    pub defect: CertificateDefect,
+    /// Why, in words.
     pub error: String,
     /// What the peer sent, leaf first.
     pub chain: Vec<CertificateFacts>,

@@ -8,6 +8,7 @@
 pub mod authority;
 pub mod client;
 pub mod config;
+mod defect;
 pub mod facts;
 pub mod handshake;
 pub mod key_log;

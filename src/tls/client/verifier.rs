@@ -12,7 +12,7 @@ use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use crate::event::CertificateFacts;
 use crate::tls::authority::Pki;
 use crate::tls::config::Suite;
-use crate::tls::handshake::{Refused, SetupError, explain};
+use crate::tls::handshake::{Refused, SetupError};
 use crate::tls::{facts, provider};
 
 /// The authorities that a client trusts.
@@ -117,20 +117,19 @@ impl ServerCertVerifier for Judge {
             verifier.verify_server_cert(leaf, intermediates, server_name, ocsp, now)
         };
         let result = verify(&self.trust.all);
-        let chain = std::iter::once(leaf).chain(intermediates);
-        let chain = chain.map(facts::certificate).collect();
+        let sent: Vec<_> = std::iter::once(leaf)
+            .chain(intermediates)
+            .cloned()
+            .collect();
         let verdict = match &result {
             Ok(_) => Verdict::Accepted {
-                chain,
+                chain: sent.iter().map(facts::certificate).collect(),
                 anchor: self
                     .trust
                     .anchor(|verifier| verify(verifier).is_ok())
                     .unwrap_or_default(),
             },
-            Err(error) => Verdict::Refused(Refused {
-                error: explain(error),
-                chain,
-            }),
+            Err(error) => Verdict::Refused(Refused::new(error, &sent, now)),
         };
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
         result

@@ -11,8 +11,8 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, Sig
 
 use crate::tls::authority::Pki;
 use crate::tls::config::{ClientCertificates, Suite};
-use crate::tls::handshake::{Refused, SetupError, explain};
-use crate::tls::{facts, provider};
+use crate::tls::handshake::{Refused, SetupError};
+use crate::tls::provider;
 
 /// Judges clients' chains, and keeps the last refusal until it is asked for.
 pub(super) struct Judge {
@@ -77,11 +77,11 @@ impl ClientCertVerifier for Judge {
     ) -> Result<ClientCertVerified, Error> {
         let result = self.engine.verify_client_cert(leaf, intermediates, now);
         if let Err(error) = &result {
-            let chain = std::iter::once(leaf).chain(intermediates);
-            let refused = Refused {
-                error: explain(error),
-                chain: chain.map(facts::certificate).collect(),
-            };
+            let chain: Vec<_> = std::iter::once(leaf)
+                .chain(intermediates)
+                .cloned()
+                .collect();
+            let refused = Refused::new(error, &chain, now);
             *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
         }
         result
