@@ -27,9 +27,7 @@ use tunlab::stack::TcpOptions;
 use tunlab::time::UnixSeconds;
 use tunlab::tls::authority::Pki;
 use tunlab::tls::client::{self, ClientSetup};
-use tunlab::tls::config::{
-    AuthoritySpec, CertificateSpec, ClientTls, KeyKind, PkiSpec, ServerTls, Version,
-};
+use tunlab::tls::config::{AuthoritySpec, CertificateSpec, ClientTls, PkiSpec, ServerTls, Version};
 use tunlab::tls::key_log::Secrets;
 use tunlab::tls::random::Randomness;
 use tunlab::tls::server::{self, ServerSetup};
@@ -59,19 +57,13 @@ fn pki() -> Pki {
         UnixSeconds::from_ymd(2049, 12, 31),
     );
     let spec = PkiSpec {
-        authorities: vec![AuthoritySpec {
-            name: "root".into(),
-            root: "Root".into(),
-            intermediate: "Intermediate".into(),
+        authorities: vec![AuthoritySpec::new("root", "Root", "Intermediate", validity)],
+        certificates: vec![CertificateSpec::new(
+            "app",
+            "root",
+            vec![NAME.into()],
             validity,
-        }],
-        certificates: vec![CertificateSpec {
-            name: "app".into(),
-            issuer: "root".into(),
-            names: vec![NAME.into()],
-            key: KeyKind::P256,
-            validity,
-        }],
+        )],
     };
     Pki::build(&spec, SEED).unwrap()
 }

@@ -3,7 +3,10 @@
 use super::decode::{Fields, Item};
 use super::error::advice;
 use crate::time::UnixSeconds;
-use crate::tls::config::{AuthoritySpec, CertificateSpec, KeyKind, PkiSpec};
+use crate::tls::config::{
+    AuthoritySpec, CertificateSpec, ChainPart, CrlSpec, Issuer, KeyKind, KeyUse, PkiSpec, Purpose,
+    Signature, Validity,
+};
 
 /// What certificates are declared, and the names of those with mistakes.
 pub(super) struct Pki<'a> {
@@ -45,47 +48,198 @@ impl<'a> Pki<'a> {
     fn certificate(&self, item: Item<'_>) -> Option<CertificateSpec> {
         let name = item.key_name();
         let mut table = item.fields()?;
-        let issuer = table.required("issuer", "\"lab-root\"");
-        let issuer = issuer.and_then(|i| self.authority_of(i));
+        let issuer = self.issuer(&mut table);
+        let common_name = table.or("common-name", None, |i| i.prose(64).map(Some));
         let names = table.required("names", "[\"your-app.com\"]");
-        let names = names.and_then(|i| i.some(|n| host_name(n, true)));
+        let names = names.and_then(|i| {
+            let names = i.each(|n| host_name(n, true))?;
+            // A certificate with nothing but a common name is one that no client of today accepts.
+            if names.is_empty() && common_name == Some(None) {
+                let label = "expected a host name, or a `common-name` beside it";
+                i.wrong("the certificate is for nobody", label, None);
+                return None;
+            }
+            Some(names)
+        });
         let valid = table.required("valid", "[2024-01-01, 2025-12-31]");
-        let validity = valid.and_then(validity);
-        let key = table.optional("key").map(|i| {
+        let valid = valid.and_then(validity);
+        let key = table.or("key", KeyKind::default(), |i| {
             let kinds = [KeyKind::P256, KeyKind::Rsa2048];
             i.one_of("kind of key", &kinds.map(|k| (k.text(), k)))
         });
+        let chain = table.optional("chain");
+        let purpose = table.or("purpose", Purpose::default(), |i| {
+            let known = [("server", Purpose::Server), ("client", Purpose::Client)];
+            i.one_of("purpose", &known)
+        });
+        let key_usage = table.or("key-usage", None, |i| {
+            i.some(|u| u.one_of("key usage", &KeyUse::WORDS)).map(Some)
+        });
+        let signature = table.or("signature", Signature::default(), |i| {
+            let known = [("good", Signature::Good), ("broken", Signature::Broken)];
+            i.one_of("signature", &known)
+        });
+        let revoked = table.optional("revoked");
+        let private_key_of = table.or("private-key-of", None, |i| {
+            let other = self.certificate_of(i)?;
+            if other == item.key {
+                i.wrong(
+                    "a certificate's own key",
+                    "expected another certificate",
+                    None,
+                );
+                return None;
+            }
+            Some(Some(other))
+        });
         table.finish();
+        let chain = self.chain(chain, issuer.as_ref());
+        let revoked = match revoked {
+            Some(at) => self.revocation(at, issuer.as_ref()).map(Some),
+            None => Some(None),
+        };
+        let names = names?;
+        let first = || names.first().cloned().unwrap_or_default();
         Some(CertificateSpec {
             name: name?.to_string(),
             issuer: issuer?,
-            names: names?,
-            key: key.unwrap_or(Some(KeyKind::P256))?,
-            validity: validity?,
+            common_name: common_name?.unwrap_or_else(first),
+            names,
+            key: key?,
+            validity: valid?,
+            chain: chain?,
+            purpose: purpose?,
+            key_usage: key_usage?,
+            signature: signature?,
+            revoked: revoked?,
+            private_key_of: private_key_of?,
         })
+    }
+
+    /// An authority, or the certificate itself.
+    fn issuer(&self, table: &mut Fields<'_>) -> Option<Issuer> {
+        let Some(itself) = table.optional("self-signed") else {
+            let issuer = table.required("issuer", "\"lab-root\"")?;
+            return self.authority_of(issuer).map(Issuer::Authority);
+        };
+        let issuer = table.optional("issuer");
+        if !itself.boolean()? {
+            itself.wrong("`self-signed` is true or absent", "expected true", None);
+            return None;
+        }
+        if let Some(issuer) = issuer {
+            let label = "expected no `issuer` beside `self-signed`";
+            issuer.wrong_key("a self-signed certificate is its own issuer", label, None);
+            return None;
+        }
+        Some(Issuer::Itself)
+    }
+
+    /// What the server sends.
+    fn chain(&self, item: Option<Item<'_>>, issuer: Option<&Issuer>) -> Option<Vec<ChainPart>> {
+        let alone = matches!(issuer, Some(Issuer::Itself));
+        let Some(item) = item else {
+            return Some(if alone {
+                vec![ChainPart::Leaf]
+            } else {
+                CertificateSpec::CHAIN.to_vec()
+            });
+        };
+        let chain = item.some(|p| p.one_of("part of a chain", &ChainPart::WORDS))?;
+        // RFC 8446 §4.4.2: the sender's certificate comes first.
+        if chain.first() != Some(&ChainPart::Leaf) {
+            let label = "expected \"leaf\" first";
+            item.wrong("the server's own certificate comes first", label, None);
+            return None;
+        }
+        if alone && chain.len() > 1 {
+            let label = "expected [\"leaf\"]";
+            item.wrong(
+                "a self-signed certificate has nothing above it",
+                label,
+                None,
+            );
+            return None;
+        }
+        Some(chain)
+    }
+
+    /// The date of a revocation, which the issuer's list must be able to hold.
+    fn revocation(&self, item: Item<'_>, issuer: Option<&Issuer>) -> Option<UnixSeconds> {
+        let at = item.date(false)?;
+        // An issuer with a mistake of its own is not looked at.
+        let authority = match issuer? {
+            Issuer::Authority(name) => self.spec.authorities.iter().find(|a| a.name == *name)?,
+            Issuer::Itself => {
+                let label = "expected an `issuer` that keeps a list";
+                item.wrong_key("nobody can revoke a self-signed certificate", label, None);
+                return None;
+            }
+        };
+        match authority.crl {
+            Some(list) if at <= list.this_update => Some(at),
+            Some(list) => {
+                let label = format!("expected a date until {}", list.this_update);
+                let message = format!("the list of `{}` was made before", authority.name);
+                item.wrong(message, label, None);
+                None
+            }
+            None => {
+                let message = format!("`{}` keeps no revocation list", authority.name);
+                let help = format!(
+                    "add `crl = [2025-11-01, 2025-11-08]` to `authority.{}`: when its list was made, and when the \
+                     next is due",
+                    authority.name
+                );
+                item.wrong_key(message, "expected an issuer that keeps one", help);
+                None
+            }
+        }
     }
 }
 
 fn authority(item: Item<'_>) -> Option<AuthoritySpec> {
     let name = item.key_name();
     let mut table = item.fields()?;
-    // A common name has at most 64 characters (RFC 5280, ub-common-name).
+    // A common name and an organization name have at most 64 characters (RFC 5280, ub-common-name).
+    let organization = table.or(
+        "organization",
+        AuthoritySpec::ORGANIZATION.to_owned(),
+        |i| i.prose(64),
+    );
     let root = table.required("root", "\"tunlab Root R1\"");
     let root = root.and_then(|i| i.prose(64));
     let intermediate = table.required("intermediate", "\"tunlab Intermediate X1\"");
     let intermediate = intermediate.and_then(|i| i.prose(64));
     let valid = table.required("valid", "[2020-01-01, 2040-01-01]");
-    let validity = valid.and_then(validity);
+    let valid = valid.and_then(validity);
+    let root_validity = table.or("root-valid", valid, |i| validity(i).map(Some));
+    let intermediate_validity = table.or("intermediate-valid", valid, |i| validity(i).map(Some));
+    let domains = |i: Item<'_>| i.some(|d| host_name(d, false));
+    let permits = table.or("permits", Vec::new(), domains);
+    let excludes = table.or("excludes", Vec::new(), domains);
+    let crl = table.or("crl", None, |i| {
+        let (this_update, next_update) = validity(i)?;
+        Some(Some(CrlSpec {
+            this_update,
+            next_update,
+        }))
+    });
     table.finish();
     Some(AuthoritySpec {
         name: name?.to_string(),
+        organization: organization?,
         root: root?,
+        root_validity: root_validity??,
         intermediate: intermediate?,
-        validity: validity?,
+        intermediate_validity: intermediate_validity??,
+        permits: permits?,
+        excludes: excludes?,
+        crl: crl?,
     })
 }
 
-fn validity(item: Item<'_>) -> Option<(UnixSeconds, UnixSeconds)> {
+fn validity(item: Item<'_>) -> Option<Validity> {
     let list = item.list()?;
     let [from, to] = list[..] else {
         let label = "expected the first and the last day, such as [2024-01-01, 2025-12-31]";
@@ -146,6 +300,152 @@ pub(super) fn is_host_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::{parse, plan::Plan};
+
+    /// The main lab's network with these lines about certificates.
+    fn lab(more: &str) -> Result<Plan, String> {
+        let source = format!(
+            "base = \"three-tier\"\ntitle = \"t\"\n{more}\n[[step]]\nuser = {{ get = \"https://your-app.com/\" }}\n"
+        );
+        parse("x.toml", &source).map_err(|errors| {
+            let line = |m: &crate::lab::Mistake| {
+                let help = miette::Diagnostic::help(m).map_or(String::new(), |h| format!(" | {h}"));
+                format!("{}: {m} | {}{help}", m.position().0, m.label())
+            };
+            let lines: Vec<String> = errors.mistakes().iter().map(line).collect();
+            lines.join("\n")
+        })
+    }
+
+    #[test]
+    fn everything_that_can_be_wrong_with_a_certificate_can_be_said() {
+        let plan = lab(
+            "[authority.lab-root]\norganization = \"Let's Try\"\nroot-valid = [2020-01-01, 2025-10-01]\n\
+             permits = [\"your-app.com\"]\nexcludes = [\"Admin.your-app.com\"]\ncrl = [2025-11-01, 2025-11-08]\n\
+             [certificate.your-app]\ncommon-name = \"x\"\nnames = []\nkey = \"RSA-2048\"\n\
+             chain = [\"leaf\", \"root\"]\npurpose = \"client\"\nkey-usage = [\"key-agreement\"]\n\
+             signature = \"broken\"\nrevoked = 2025-10-31\nprivate-key-of = \"other\"\n\
+             [certificate.other]\nself-signed = true\nnames = [\"a.b\"]\nvalid = [2025-01-01, 2025-12-31]",
+        )
+        .unwrap();
+        let authority = &plan.pki.authorities[0];
+        assert_eq!(authority.organization, "Let's Try");
+        assert_eq!(
+            authority.root_validity.1.to_string(),
+            "2025-10-01T23:59:59Z"
+        );
+        assert_eq!(
+            authority.intermediate_validity.1.to_string(),
+            "2040-01-01T23:59:59Z"
+        );
+        assert_eq!(authority.excludes, ["admin.your-app.com"]);
+        let [certificate, other] = &plan.pki.certificates[..] else {
+            panic!("two certificates")
+        };
+        let date = UnixSeconds::from_ymd;
+        assert_eq!(
+            *certificate,
+            CertificateSpec {
+                name: "your-app".into(),
+                issuer: Issuer::Authority("lab-root".into()),
+                common_name: "x".into(),
+                names: vec![],
+                key: KeyKind::Rsa2048,
+                validity: (date(2024, 1, 1), UnixSeconds(date(2026, 1, 1).0 - 1)),
+                chain: vec![ChainPart::Leaf, ChainPart::Root],
+                purpose: Purpose::Client,
+                key_usage: Some(vec![KeyUse::KeyAgreement]),
+                signature: Signature::Broken,
+                revoked: Some(date(2025, 10, 31)),
+                private_key_of: Some("other".into()),
+            }
+        );
+        assert_eq!(
+            (&other.issuer, &other.chain[..]),
+            (&Issuer::Itself, &[ChainPart::Leaf][..])
+        );
+    }
+
+    #[test]
+    fn all_dates_move_together() {
+        let plan = lab(
+            "[authority.lab-root]\ncrl = [2025-11-01, 2025-11-08]\n[certificate.your-app]\nrevoked = 2025-10-31",
+        )
+        .unwrap();
+        let day = 86_400;
+        let mut later = plan.shifted_to(UnixSeconds(plan.clock.0 + day)).pki;
+        let mut before = plan.pki;
+        let pairs = before.dates_mut().zip(later.dates_mut());
+        let moved: Vec<u64> = pairs.map(|(a, b)| b.0 - a.0).collect();
+        assert_eq!(moved, [day; 9]);
+    }
+
+    #[test]
+    fn certificates_that_cannot_be_are_refused() {
+        let all = [
+            "[certificate.c]\nself-signed = true\nissuer = \"lab-root\"\nnames = [\"a.b\"]\nvalid = [2025-01-01, 2025-12-31]",
+            "[certificate.c]\nself-signed = true\nnames = []\nvalid = [2025-01-01, 2025-12-31]\nchain = [\"leaf\", \"root\"]\nrevoked = 2025-02-01",
+            "[certificate.your-app]\nrevoked = 2025-02-01\nchain = [\"root\", \"leave\"]\nprivate-key-of = \"your-app\"",
+            "[certificate.your-app]\nself-signed = false\npurpose = \"mail\"\nkey-usage = []\nsignature = \"forged\"",
+            "[authority.lab-root]\ncrl = [2025-11-01]\npermits = [\"*.a\"]\nexcludes = []\norganization = \"\"",
+            "[authority.lab-root]\ncrl = [2025-11-01, 2025-11-08]\n[certificate.your-app]\nrevoked = 2025-11-02\nchain = [\"intermediate\"]",
+        ];
+        let said: Vec<String> = all.iter().map(|more| lab(more).unwrap_err()).collect();
+        insta::assert_snapshot!(said.join("\n\n"), @r#"
+        5: a self-signed certificate is its own issuer | expected no `issuer` beside `self-signed`
+
+        5: the certificate is for nobody | expected a host name, or a `common-name` beside it
+        7: a self-signed certificate has nothing above it | expected ["leaf"]
+        8: nobody can revoke a self-signed certificate | expected an `issuer` that keeps a list
+
+        4: `lab-root` keeps no revocation list | expected an issuer that keeps one | add `crl = [2025-11-01, 2025-11-08]` to `authority.lab-root`: when its list was made, and when the next is due
+        5: unknown part of a chain `leave` | no part of a chain has this name | did you mean `leaf`? known here: `leaf`, `intermediate`, `root`
+        6: a certificate's own key | expected another certificate
+
+        4: `self-signed` is true or absent | expected true
+        5: unknown purpose `mail` | no purpose has this name | known here: `server`, `client`
+        6: `key-usage` is empty | expected at least one element
+        7: unknown signature `forged` | no signature has this name | known here: `good`, `broken`
+
+        4: a validity has two dates | expected the first and the last day, such as [2024-01-01, 2025-12-31]
+        5: `*.a` is not a host name | expected a host name such as "your-app.com"
+        6: `excludes` is empty | expected at least one element
+        7: `organization` does not fit | expected one line of 1 to 64 characters, found 0
+
+        6: the list of `lab-root` was made before | expected a date until 2025-11-01T00:00:00Z
+        7: the server's own certificate comes first | expected "leaf" first
+        "#);
+    }
+
+    #[test]
+    fn refusals_are_expected_with_their_defect() {
+        let expect = |check: &str| {
+            lab(&format!(
+                "expect = [{{ that = \"x\", certificate = {{ {check} }} }}]"
+            ))
+            .err()
+        };
+        assert_eq!(
+            expect("at = \"user\", refused = \"a.b\", because = \"expired\""),
+            None
+        );
+        let all = [
+            "at = \"user\", refused = \"a.b\"",
+            "at = \"user\", refused = \"a.b\", because = \"old\"",
+            "at = \"user\", accepted = \"a.b\", because = \"expired\"",
+            "at = \"user\", accepted = \"a.b\", refused = \"a.b\"",
+        ];
+        let said: Vec<String> = all.iter().map(|check| expect(check).unwrap()).collect();
+        insta::assert_snapshot!(said.join("\n\n"), @r#"
+        3: a refused certificate has a defect | expected `because` beside it | for example `because = "expired"`
+
+        3: unknown defect `old` | no defect has this name | known here: `expired`, `not-yet-valid`, `expired-intermediate`, `expired-root`, `wrong-name`, `untrusted-issuer`, `missing-intermediate`, `self-signed`, `wrong-purpose`, `key-usage`, `revoked`, `revocation-unknown`, `name-constraint`, `too-long-validity`, `bad-signature`, `wrong-key`, `other`
+
+        3: an accepted certificate has no defect | expected `because` beside `refused` only
+
+        3: `refused` is one too many | expected exactly one of `accepted`, `refused`
+        "#);
+    }
 
     #[test]
     fn host_names_are_checked() {

@@ -87,14 +87,7 @@ impl Plan {
             t.0 = (t.0 + now.0).saturating_sub(self.clock.0);
         };
         plan.clock = now;
-        for authority in &mut plan.pki.authorities {
-            shift(&mut authority.validity.0);
-            shift(&mut authority.validity.1);
-        }
-        for certificate in &mut plan.pki.certificates {
-            shift(&mut certificate.validity.0);
-            shift(&mut certificate.validity.1);
-        }
+        plan.pki.dates_mut().for_each(shift);
         plan
     }
 }

@@ -1,25 +1,20 @@
 //! The lab's certificate authorities: root, intermediate and server certificates, all made from the seed, so that
 //! the same lab gives the same bytes. Authorities have P-256 keys, servers P-256 or RSA.
 
+mod issue;
 mod key;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, PublicKeyData,
-    SerialNumber,
+use rustls::pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use sha2::{Digest, Sha256};
 
-use self::key::Key;
-use super::config::{AuthoritySpec, CertificateSpec, KeyKind, PkiSpec};
+use self::issue::Authority;
+use super::config::{Issuer, PkiSpec};
 use super::server::TicketKey;
-use crate::rng::{Entropy, Rng, Stream};
-use crate::time::UnixSeconds;
+use crate::rng::Entropy;
 
 /// Why certificates could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -64,10 +59,12 @@ pub enum PkiError {
 #[derive(Debug)]
 pub struct Pki {
     roots: BTreeMap<String, CertificateDer<'static>>,
+    /// Of the authorities that keep one.
+    crls: BTreeMap<String, CertificateRevocationListDer<'static>>,
     certificates: BTreeMap<String, Identity>,
 }
 
-/// A server's certificate chain and private key.
+/// A certificate chain and the private key that its owner has.
 pub struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: Vec<u8>,
@@ -84,7 +81,7 @@ impl fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// Leaf, then intermediate; the root stays at home.
+    /// What its server sends: leaf first, then most often its intermediate; the root stays at home.
     #[must_use]
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.chain
@@ -134,22 +131,59 @@ impl Pki {
             }
         }
         let mut certificates = BTreeMap::new();
+        let mut revoked: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for certificate in &spec.certificates {
-            let authority = authorities
-                .get(certificate.issuer.as_str())
-                .ok_or_else(|| PkiError::NoAuthority(certificate.issuer.clone()))?;
-            let made = authority.issue(certificate, entropy)?;
+            let issued = match &certificate.issuer {
+                Issuer::Itself => issue::self_signed(certificate, entropy)?,
+                Issuer::Authority(name) => {
+                    let authority = authorities.get(name.as_str());
+                    let authority = authority.ok_or_else(|| PkiError::NoAuthority(name.clone()))?;
+                    let issued = authority.issue(certificate, entropy)?;
+                    if let Some(at) = certificate.revoked {
+                        let list = revoked.entry(name).or_default();
+                        list.push((issued.serial.clone(), at));
+                    }
+                    issued
+                }
+            };
             if certificates
-                .insert(certificate.name.clone(), made)
+                .insert(certificate.name.clone(), issued.identity)
                 .is_some()
             {
                 return Err(PkiError::Twice(certificate.name.clone()));
             }
         }
-        Ok(Self {
+        let mut crls = BTreeMap::new();
+        for authority in &spec.authorities {
+            let name = authority.name.as_str();
+            if let (Some(list), Some(made)) = (authority.crl, authorities.get(name)) {
+                let revoked = revoked.get(name).map_or(&[][..], Vec::as_slice);
+                crls.insert(name.to_owned(), made.revoke(name, list, revoked)?);
+            }
+        }
+        let mut pki = Self {
             roots,
+            crls,
             certificates,
-        })
+        };
+        pki.exchange_keys(spec)?;
+        Ok(pki)
+    }
+
+    /// Gives servers that have another certificate's private key that key.
+    fn exchange_keys(&mut self, spec: &PkiSpec) -> Result<(), PkiError> {
+        let mut exchanged = Vec::new();
+        for certificate in &spec.certificates {
+            if let Some(other) = &certificate.private_key_of {
+                exchanged.push((&certificate.name, self.identity(other)?.key.clone()));
+            }
+        }
+        for (name, key) in exchanged {
+            if let Some(identity) = self.certificates.get_mut(name) {
+                identity.key = key;
+            }
+        }
+        Ok(())
     }
 
     /// The root certificate of the authority called `name`.
@@ -170,7 +204,19 @@ impl Pki {
         self.root(name).map(certificate_pem)
     }
 
-    /// The server certificate called `name`.
+    /// The revocation list of the authority called `name`, DER; `None` when it keeps none.
+    ///
+    /// # Errors
+    /// When there is no such authority.
+    pub fn crl(
+        &self,
+        name: &str,
+    ) -> Result<Option<&CertificateRevocationListDer<'static>>, PkiError> {
+        self.root(name)?;
+        Ok(self.crls.get(name))
+    }
+
+    /// The certificate called `name`, and its key.
     ///
     /// # Errors
     /// When there is none.
@@ -185,156 +231,13 @@ fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
     pem::encode(&pem::Pem::new("CERTIFICATE", certificate.to_vec()))
 }
 
-struct Authority {
-    root: CertificateDer<'static>,
-    intermediate: CertificateDer<'static>,
-    intermediate_params: CertificateParams,
-    intermediate_key: Key,
-}
-
-impl Authority {
-    fn build(spec: &AuthoritySpec, entropy: Entropy) -> Result<Self, PkiError> {
-        let make = |source| PkiError::Make {
-            name: spec.name.clone(),
-            source,
-        };
-        let mut rng = entropy.stream(format_args!("pki/authority/{}", spec.name));
-        let root_key = Key::p256(&mut rng);
-        let validity = dates(&spec.name, spec.validity)?;
-        let root_params =
-            authority_params(&spec.root, None, validity, &root_key, &mut rng).map_err(make)?;
-        let root = root_params.self_signed(&root_key).map_err(make)?;
-        let key = Key::p256(&mut rng);
-        // An intermediate that may issue leaves only (path length 0), as public ones are.
-        let params = authority_params(&spec.intermediate, Some(0), validity, &key, &mut rng)
-            .map_err(make)?;
-        let issuer = Issuer::from_params(&root_params, root_key);
-        let intermediate = params.signed_by(&key, &issuer).map_err(make)?;
-        Ok(Self {
-            root: root.der().clone(),
-            intermediate: intermediate.der().clone(),
-            intermediate_params: params,
-            intermediate_key: key,
-        })
-    }
-
-    fn issue(&self, spec: &CertificateSpec, entropy: Entropy) -> Result<Identity, PkiError> {
-        let make = |source| PkiError::Make {
-            name: spec.name.clone(),
-            source,
-        };
-        let mut rng = entropy.stream(format_args!("pki/certificate/{}", spec.name));
-        let key = Key::new(spec.key, &mut rng)?;
-        let mut params = CertificateParams::new(spec.names.clone()).map_err(make)?;
-        let common_name = spec
-            .names
-            .first()
-            .ok_or_else(|| PkiError::NoNames(spec.name.clone()))?;
-        params.distinguished_name = name(common_name).map_err(make)?;
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = key_usages(spec.key);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        finish(
-            &mut params,
-            dates(&spec.name, spec.validity)?,
-            &key,
-            &mut rng,
-        );
-        let issuer = Issuer::from_params(&self.intermediate_params, &self.intermediate_key);
-        let leaf = params.signed_by(&key, &issuer).map_err(make)?;
-        Ok(Identity {
-            chain: vec![leaf.der().clone(), self.intermediate.clone()],
-            key: key.to_pkcs8()?,
-            ticket_key: {
-                let mut bytes = [0; 32];
-                let stream = format_args!("pki/ticket-key/{}", spec.name);
-                entropy.stream(stream).fill_bytes(&mut bytes);
-                TicketKey::new(bytes)
-            },
-        })
-    }
-}
-
-/// What a server's key may do (RFC 5280 §4.2.1.3): an ECDSA key signs, and does nothing else. An RSA key signs too; in
-/// the RSA key exchange of TLS 1.2 it decrypts what the client chose.
-fn key_usages(key: KeyKind) -> Vec<KeyUsagePurpose> {
-    match key {
-        KeyKind::P256 => vec![KeyUsagePurpose::DigitalSignature],
-        KeyKind::Rsa2048 => vec![
-            KeyUsagePurpose::DigitalSignature,
-            KeyUsagePurpose::KeyEncipherment,
-        ],
-    }
-}
-
-/// `validity`, when a certificate can hold it.
-fn dates(
-    name: &str,
-    validity: (UnixSeconds, UnixSeconds),
-) -> Result<(UnixSeconds, UnixSeconds), PkiError> {
-    /// 9999-12-31T23:59:59Z, which RFC 5280 §4.1.2.5 uses for "never".
-    const LAST: UnixSeconds = UnixSeconds(253_402_300_799);
-    if validity.0.max(validity.1) > LAST {
-        return Err(PkiError::Date(name.into()));
-    }
-    Ok(validity)
-}
-
-fn authority_params(
-    common_name: &str,
-    path_length: Option<u8>,
-    validity: (UnixSeconds, UnixSeconds),
-    key: &Key,
-    rng: &mut Stream,
-) -> Result<CertificateParams, rcgen::Error> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = name(common_name)?;
-    params.is_ca = IsCa::Ca(match path_length {
-        None => BasicConstraints::Unconstrained,
-        Some(n) => BasicConstraints::Constrained(n),
-    });
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    finish(&mut params, validity, key, rng);
-    Ok(params)
-}
-
-fn finish(
-    params: &mut CertificateParams,
-    validity: (UnixSeconds, UnixSeconds),
-    key: &Key,
-    rng: &mut Stream,
-) {
-    let epoch = rcgen::date_time_ymd(1970, 1, 1);
-    params.not_before = epoch + Duration::from_secs(validity.0.0);
-    params.not_after = epoch + Duration::from_secs(validity.1.0);
-    // RFC 5280 §4.1.2.2: positive, at most 20 octets. Sixteen random ones, the first not beginning with 0 bits that
-    // DER would leave out, so that every seed gives certificates of one size.
-    let mut serial = [0; 16];
-    rng.fill_bytes(&mut serial);
-    serial[0] = (serial[0] & 0x7f) | 0x40;
-    params.serial_number = Some(SerialNumber::from_slice(&serial));
-    // RFC 7093 §2 method 4: a hash of the SubjectPublicKeyInfo, here its first 160 bits.
-    let digest = Sha256::digest(key.subject_public_key_info());
-    params.key_identifier_method = KeyIdMethod::PreSpecified(digest[..20].to_vec());
-    params.use_authority_key_identifier_extension = true;
-}
-
-fn name(common_name: &str) -> Result<DistinguishedName, rcgen::Error> {
-    let mut name = DistinguishedName::new();
-    // RFC 5280 appendix A: a country is a PrintableString. rcgen's default is a UTF8String, which Wireshark reports
-    // as malformed.
-    let country = DnValue::PrintableString("US".try_into()?);
-    name.push(DnType::CountryName, country);
-    name.push(DnType::OrganizationName, "tunlab");
-    name.push(DnType::CommonName, common_name);
-    Ok(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::CertificateFacts;
     use crate::rng::Seed;
+    use crate::time::UnixSeconds;
+    use crate::tls::config::{CertificateSpec, ChainPart, CrlSpec, Signature};
     use crate::tls::facts;
     use crate::tls::testing::{spec, spec_with_rsa};
 
@@ -415,6 +318,74 @@ mod tests {
         );
     }
 
+    /// A flipped bit, another's key, a longer chain, a revocation: none of them moves anything else.
+    #[test]
+    fn mistakes_are_made_as_asked_and_change_nothing_else() {
+        let whole = Pki::build(&spec(), Seed(1)).unwrap();
+        let whole = whole.identity("your-app").unwrap();
+        let with = |change: fn(&mut CertificateSpec)| {
+            let mut spec = spec();
+            change(&mut spec.certificates[0]);
+            Pki::build(&spec, Seed(1)).unwrap()
+        };
+        let broken = with(|c| c.signature = Signature::Broken);
+        let broken = broken.identity("your-app").unwrap();
+        assert_eq!(broken.chain()[1], whole.chain()[1]);
+        let (a, b) = (&broken.chain()[0], &whole.chain()[0]);
+        let differ: Vec<u8> = a.iter().zip(b.iter()).map(|(a, b)| a ^ b).collect();
+        assert_eq!(differ.iter().map(|b| b.count_ones()).sum::<u32>(), 1);
+        assert_eq!(differ.last(), Some(&1));
+
+        let stolen = with(|c| c.private_key_of = Some("old".into()));
+        let old = stolen.identity("old").unwrap().key();
+        let stolen = stolen.identity("your-app").unwrap();
+        assert_eq!(stolen.chain(), whole.chain());
+        assert_eq!(stolen.key(), old);
+        assert_ne!(stolen.key(), whole.key());
+
+        let long = with(|c| c.chain.push(ChainPart::Root));
+        let root = long.root("lab-root").unwrap();
+        let long = long.identity("your-app").unwrap().chain();
+        assert_eq!((&long[..2], &long[2]), (whole.chain(), root));
+
+        let itself = with(|c| (c.issuer, c.chain) = (Issuer::Itself, vec![ChainPart::Leaf]));
+        let [itself] = itself.identity("your-app").unwrap().chain() else {
+            panic!("a self-signed certificate is alone");
+        };
+        let facts = facts::certificate(itself);
+        assert_eq!(
+            (facts.issuer, facts.subject.as_str()),
+            (facts.subject.clone(), "your-app.com")
+        );
+    }
+
+    #[test]
+    fn a_revocation_list_names_what_was_revoked_before_it_was_made() {
+        use x509_cert::crl::CertificateList;
+        use x509_cert::der::Decode;
+        let date = |day| UnixSeconds::from_ymd(2025, 11, day);
+        let mut spec = spec();
+        spec.authorities[0].crl = Some(CrlSpec {
+            this_update: date(4),
+            next_update: date(11),
+        });
+        spec.certificates[0].revoked = Some(date(4));
+        spec.certificates[1].revoked = Some(date(5));
+        let pki = Pki::build(&spec, Seed(1)).unwrap();
+        assert_eq!(pki.crl("other-root").unwrap(), None);
+        assert!(pki.crl("nobody").is_err());
+        let list = CertificateList::from_der(pki.crl("lab-root").unwrap().unwrap()).unwrap();
+        let list = list.tbs_cert_list;
+        assert_eq!(list.this_update.to_unix_duration().as_secs(), date(4).0);
+        let revoked = list.revoked_certificates.unwrap();
+        let [one] = revoked.as_slice() else {
+            panic!("{revoked:?}")
+        };
+        let leaf = &pki.identity("your-app").unwrap().chain()[0];
+        let leaf = x509_cert::Certificate::from_der(leaf).unwrap();
+        assert_eq!(one.serial_number, *leaf.tbs_certificate().serial_number());
+    }
+
     #[test]
     fn what_cannot_be_made_is_said() {
         let fails = |change: fn(&mut PkiSpec)| {
@@ -423,15 +394,19 @@ mod tests {
             Pki::build(&spec, Seed(1)).unwrap_err().to_string()
         };
         assert_eq!(
-            fails(|s| s.certificates[0].issuer = "nobody".into()),
+            fails(|s| s.certificates[0].issuer = Issuer::Authority("nobody".into())),
             "no authority is called `nobody`"
+        );
+        assert_eq!(
+            fails(|s| s.certificates[0].private_key_of = Some("nobody".into())),
+            "no certificate is called `nobody`"
         );
         assert_eq!(
             fails(|s| s.certificates[1].name = "your-app".into()),
             "`your-app` is defined twice"
         );
         assert_eq!(
-            fails(|s| s.certificates[0].names.clear()),
+            fails(|s| s.certificates[0].common_name.clear()),
             "certificate `your-app` has no names"
         );
         assert_eq!(

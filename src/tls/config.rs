@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
-use crate::time::UnixSeconds;
 use crate::wire::tls::suite_name;
+
+mod pki;
+
+pub use self::pki::{
+    AuthoritySpec, CertificateSpec, ChainPart, CrlSpec, Issuer, KeyKind, KeyUse, PkiSpec, Purpose,
+    Signature, Validity,
+};
 
 /// TLS protocol versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,64 +143,6 @@ pub struct ClientCertificates {
     pub trust: Vec<String>,
     /// Whether a client without one is turned away.
     pub required: bool,
-}
-
-/// A certificate authority of the lab: a root, and one intermediate below it. P-256 keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthoritySpec {
-    /// Its name in the lab, as in `lab-root`.
-    pub name: String,
-    /// Common name of the root.
-    pub root: String,
-    /// Common name of the intermediate.
-    pub intermediate: String,
-    /// Validity of both.
-    pub validity: (UnixSeconds, UnixSeconds),
-}
-
-/// Kinds of key that a certificate can hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum KeyKind {
-    /// ECDSA on the curve P-256.
-    #[default]
-    P256,
-    /// RSA with a modulus of 2048 bits and the public exponent 65537.
-    Rsa2048,
-}
-
-impl KeyKind {
-    /// As in "RSA-2048".
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::P256 => "P-256",
-            Self::Rsa2048 => "RSA-2048",
-        }
-    }
-}
-
-/// A server certificate of the lab, issued by an authority's intermediate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateSpec {
-    /// Its name in the lab, as in `your-app`.
-    pub name: String,
-    /// The issuing [`AuthoritySpec`], by name.
-    pub issuer: String,
-    /// Subject alternative names (dNSName); the first is the common name too.
-    pub names: Vec<String>,
-    /// The kind of its key.
-    pub key: KeyKind,
-    /// Validity.
-    pub validity: (UnixSeconds, UnixSeconds),
-}
-
-/// All keys and certificates of a lab.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PkiSpec {
-    /// Authorities.
-    pub authorities: Vec<AuthoritySpec>,
-    /// Server certificates.
-    pub certificates: Vec<CertificateSpec>,
 }
 
 /// How a client speaks TLS.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
@@ -43,8 +44,7 @@ impl ServerSetup {
     /// handshake.
     ///
     /// # Errors
-    /// When its certificate is missing or does not fit its key, it trusts an authority that there is not, or no
-    /// version is allowed.
+    /// When its certificate is missing, it trusts an authority that there is not, or no version is allowed.
     pub fn new(
         tls: &ServerTls,
         pki: &Pki,
@@ -59,13 +59,17 @@ impl ServerSetup {
         };
         let config = |provider: CryptoProvider| {
             let time = Arc::new(LabTime(clock.clone()));
+            // Not `with_single_cert`: a lab's server may have the wrong key, and its clients are to find out.
+            let key = provider.key_provider.load_private_key(identity.key())?;
+            let certified = CertifiedKey::new(identity.chain().to_vec(), key);
             let builder = ServerConfig::builder_with_details(Arc::new(provider), time)
                 .with_protocol_versions(&versions)?;
             let builder = match &clients {
                 Some(judge) => builder.with_client_cert_verifier(judge.clone()),
                 None => builder.with_no_client_auth(),
             };
-            let mut config = builder.with_single_cert(identity.chain().to_vec(), identity.key())?;
+            let mut config =
+                builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
             config.ignore_client_order = true;
             config.alpn_protocols = protocols(&tls.alpn);
             config.key_log = Arc::new(secrets.clone());

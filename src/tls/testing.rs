@@ -119,21 +119,18 @@ pub(crate) const DATE: UnixSeconds = UnixSeconds::from_ymd(2025, 11, 5);
 
 /// Two authorities, `lab-root` and `other-root`; `your-app` and the expired `old` are issued by the first.
 pub(crate) fn spec() -> PkiSpec {
-    let authority = |name: &str, word: &str| AuthoritySpec {
-        name: name.into(),
-        root: format!("{word} Root R1"),
-        intermediate: format!("{word} Intermediate X1"),
-        validity: (
+    let authority = |name: &str, word: &str| {
+        let validity = (
             UnixSeconds::from_ymd(2020, 1, 1),
             UnixSeconds::from_ymd(2040, 1, 1),
-        ),
+        );
+        let (root, intermediate) = (format!("{word} Root R1"), format!("{word} Intermediate X1"));
+        AuthoritySpec::new(name, root, intermediate, validity)
     };
-    let certificate = |name: &str, until| CertificateSpec {
-        name: name.into(),
-        issuer: "lab-root".into(),
-        names: vec!["your-app.com".into(), "*.your-app.com".into()],
-        key: KeyKind::P256,
-        validity: (UnixSeconds::from_ymd(2024, 1, 1), until),
+    let certificate = |name: &str, until| {
+        let names = vec!["your-app.com".into(), "*.your-app.com".into()];
+        let validity = (UnixSeconds::from_ymd(2024, 1, 1), until);
+        CertificateSpec::new(name, "lab-root", names, validity)
     };
     PkiSpec {
         authorities: vec![

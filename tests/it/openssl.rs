@@ -7,7 +7,7 @@ use std::process::Command;
 use tunlab::rng::Seed;
 use tunlab::time::UnixSeconds;
 use tunlab::tls::authority::Pki;
-use tunlab::tls::config::{AuthoritySpec, CertificateSpec, KeyKind, PkiSpec};
+use tunlab::tls::config::{AuthoritySpec, CertificateSpec, PkiSpec};
 
 use crate::tools::{have, output_of};
 
@@ -16,24 +16,18 @@ fn pki() -> Pki {
         UnixSeconds::from_ymd(2020, 1, 1),
         UnixSeconds::from_ymd(2040, 1, 1),
     );
-    let authority = |name: &str| AuthoritySpec {
-        name: name.into(),
-        root: format!("{name} Root R1"),
-        intermediate: format!("{name} Intermediate X1"),
-        validity,
+    let authority = |name: &str| {
+        let (root, intermediate) = (format!("{name} Root R1"), format!("{name} Intermediate X1"));
+        AuthoritySpec::new(name, root, intermediate, validity)
     };
+    let names = vec!["your-app.com".into(), "*.your-app.com".into()];
+    let validity = (
+        UnixSeconds::from_ymd(2024, 1, 1),
+        UnixSeconds::from_ymd(2025, 12, 31),
+    );
     let spec = PkiSpec {
         authorities: vec![authority("lab"), authority("other")],
-        certificates: vec![CertificateSpec {
-            name: "your-app".into(),
-            issuer: "lab".into(),
-            names: vec!["your-app.com".into(), "*.your-app.com".into()],
-            key: KeyKind::P256,
-            validity: (
-                UnixSeconds::from_ymd(2024, 1, 1),
-                UnixSeconds::from_ymd(2025, 12, 31),
-            ),
-        }],
+        certificates: vec![CertificateSpec::new("your-app", "lab", names, validity)],
     };
     Pki::build(&spec, Seed(1)).unwrap()
 }

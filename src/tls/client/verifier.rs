@@ -9,7 +9,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use crate::event::CertificateFacts;
+use crate::event::{CertificateDefect, CertificateFacts};
 use crate::tls::authority::Pki;
 use crate::tls::config::Suite;
 use crate::tls::handshake::{Refused, SetupError};
@@ -96,6 +96,31 @@ impl Judge {
         let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
         verdict.take()
     }
+
+    fn decide(&self, decided: Verdict) {
+        let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        *verdict = Some(decided);
+    }
+
+    /// A chain that was accepted is refused after all when the handshake is not signed with the leaf's key.
+    fn proven(
+        &self,
+        leaf: &CertificateDer<'_>,
+        result: Result<HandshakeSignatureValid, Error>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        if result.is_err() {
+            let chain = match self.take() {
+                Some(Verdict::Accepted { chain, .. }) => chain,
+                Some(Verdict::Refused(_)) | None => vec![facts::certificate(leaf)],
+            };
+            self.decide(Verdict::Refused(Refused {
+                defect: CertificateDefect::WrongKey,
+                error: "the server does not have the private key of the certificate".into(),
+                chain,
+            }));
+        }
+        result
+    }
 }
 
 impl fmt::Debug for Judge {
@@ -131,7 +156,7 @@ impl ServerCertVerifier for Judge {
             },
             Err(error) => Verdict::Refused(Refused::new(error, &sent, now)),
         };
-        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
+        self.decide(verdict);
         result
     }
 
@@ -141,7 +166,8 @@ impl ServerCertVerifier for Judge {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.trust.all.verify_tls12_signature(message, leaf, signed)
+        let result = self.trust.all.verify_tls12_signature(message, leaf, signed);
+        self.proven(leaf, result)
     }
 
     fn verify_tls13_signature(
@@ -150,7 +176,8 @@ impl ServerCertVerifier for Judge {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.trust.all.verify_tls13_signature(message, leaf, signed)
+        let result = self.trust.all.verify_tls13_signature(message, leaf, signed);
+        self.proven(leaf, result)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
