@@ -5,6 +5,7 @@ use std::io;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
+mod aes;
 mod brute_force;
 
 use super::exit::Exit;
@@ -19,6 +20,8 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Topic {
+    /// AES with the state after every step, GCM around it, and what one flipped bit changes.
+    Aes(aes::Arguments),
     /// How many keys there are, and how long it takes to try them all.
     BruteForce(brute_force::Arguments),
 }
@@ -34,6 +37,7 @@ enum Format {
 
 pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
     match &arguments.topic {
+        Topic::Aes(arguments) => aes::run(arguments, colour),
         Topic::BruteForce(arguments) => brute_force::run(arguments, colour),
     }
 }

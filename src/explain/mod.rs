@@ -2,6 +2,7 @@
 //! against other implementations. Pure functions and data; nothing here prints, reads the machine's clock or its
 //! randomness.
 
+pub mod aes;
 pub mod brute_force;
 pub mod natural;
 mod sheet;

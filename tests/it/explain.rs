@@ -33,3 +33,70 @@ fn brute_force() {
         assert!(output.stdout.is_empty() && !output.stderr.is_empty());
     }
 }
+
+#[test]
+fn aes() {
+    insta::assert_snapshot!("aes", printed(&["explain", "aes"]));
+    let short = printed(&[
+        "explain", "aes", "--short", "--part", "rounds", "--size", "128",
+    ]);
+    assert_eq!(short.lines().count(), 22, "{short}");
+    assert!(
+        short.contains("69c4e0d86a7b0430d8cdb78070b4c55a"),
+        "{short}"
+    );
+    let json = printed(&["explain", "aes", "--trials", "10", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["schema"], "tunlab-aes/1");
+    assert_eq!(json["ciphertext"], "8ea2b7ca516745bfeafc49904b496089");
+    assert_eq!(json["round_keys"].as_array().unwrap().len(), 15);
+    assert_eq!(json["steps"].as_array().unwrap().len(), 4 * 14);
+}
+
+#[test]
+fn aes_of_wrong_arguments() {
+    for (wrong, said) in [
+        (&["--key", "0011"][..], "`--key` has 2 bytes"),
+        (&["--key", "zz"], "pairs of hexadecimal digits"),
+        (&["--key", "001"], "pairs of hexadecimal digits"),
+        (&["--block", "00"], "`--block` has 1 bytes, and needs 16"),
+        (&["--nonce", "00:01"], "`--nonce` has 2 bytes, and needs 12"),
+        (&["--size", "512"], "possible values: 128, 192, 256"),
+        (
+            &["--size", "128", "--key", &"00".repeat(32)],
+            "has 256 bits",
+        ),
+        (
+            &["--text", "a", "--block", &"00".repeat(16)],
+            "cannot be used with",
+        ),
+        (&["--text", &"a".repeat(1025)], "more than 1024 bytes"),
+        (&["--trials", "0"], "0 is not in"),
+    ] {
+        let output = call(&[&["explain", "aes"], wrong].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+        assert!(
+            output.stdout.is_empty() && stderr.contains(said),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn colour_changes_no_letter() {
+    for topic in ["aes", "brute-force"] {
+        let coloured = printed(&["explain", topic, "--color", "always"]);
+        assert!(coloured.contains('\x1b'), "{topic}");
+        let mut letters = String::new();
+        for (index, piece) in coloured.split('\x1b').enumerate() {
+            let shown = if index == 0 {
+                piece
+            } else {
+                piece.split_once('m').unwrap().1
+            };
+            letters.push_str(shown);
+        }
+        assert!(letters == printed(&["explain", topic]), "{topic}");
+    }
+}
