@@ -45,7 +45,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// The labs that are part of the program, the main one first. Bases are not among them.
 pub fn shipped() -> impl Iterator<Item = Shipped> {
-    shipped::LABS.into_iter()
+    shipped::LABS.iter().copied()
 }
 
 /// Reads a lab: one that is part of the program, by name, or a file, by a path that ends in `.toml`. A file's base is a

@@ -63,12 +63,9 @@ impl Told {
                 notes.extend(dns_time(rows, index, name));
                 return Some(("DNS".into(), notes));
             }
-            if let Message::Tls(t) = message
-                && matches!(t.kind, TlsKind::ClientHello { .. })
-                && self.hellos.insert((frame.source, frame.destination))
-            {
-                return Some(tls_heading(rows, index));
-            }
+        }
+        if begins_hello(rows, index) && self.hellos.insert((frame.source, frame.destination)) {
+            return Some(tls_heading(rows, index));
         }
         if frame.tcp.is_some_and(|t| t.part == TcpPart::Syn) && !row.again {
             self.connections += 1;
@@ -145,20 +142,49 @@ fn tcp_time(rows: &Rows<'_>, syn: usize) -> Option<String> {
     })
 }
 
-/// TLS 1.3 is established when the client has sent its Finished, before when it has received the server's.
+/// Whether the packet of this row is a ClientHello, or the first piece of one.
+fn begins_hello(rows: &Rows<'_>, index: usize) -> bool {
+    let is_hello = |f: &Frame| {
+        let mut messages = f.messages.iter();
+        messages
+            .any(|m| matches!(m, Message::Tls(t) if matches!(t.kind, TlsKind::ClientHello { .. })))
+    };
+    let row = &rows.rows[index];
+    match row.label.piece {
+        Some((1, _)) => {
+            let mut own = same_stream(rows, index).filter(|r| r.frame.source == row.frame.source);
+            own.find(|r| r.label.piece.is_none_or(|(k, n)| k == n))
+                .is_some_and(|last| is_hello(last.frame))
+        }
+        _ => is_hello(row.frame),
+    }
+}
+
+/// TLS is established with the second Finished: at the client when it has sent it, or has received the server's.
 fn tls_heading(rows: &Rows<'_>, hello: usize) -> (String, Vec<String>) {
     let first = &rows.rows[hello];
-    let (mut version, mut certificate, mut end) = (None, false, None::<(Instant, Instant)>);
+    let (mut version, mut certificate, mut retried) = (None, false, false);
+    let (mut finished, mut end) = (0, None::<(Instant, Instant)>);
+    let mut failed = None;
     for row in same_stream(rows, hello).filter(|r| r.lost.is_none()) {
         let by_client = row.frame.source == first.frame.source;
         for message in &row.frame.messages {
             let Message::Tls(t) = message else { continue };
-            if let TlsKind::ServerHello { version: v, .. } = &t.kind {
+            if let TlsKind::ServerHello {
+                version: v, retry, ..
+            } = &t.kind
+            {
                 version = Some(v.clone());
+                retried |= *retry;
             }
             certificate |= matches!(t.kind, TlsKind::Certificate { .. });
-            let thirteen = version.as_deref() == Some("TLS 1.3");
-            if t.kind == TlsKind::Finished && end.is_none() && by_client == thirteen {
+            if let TlsKind::Alert { level: 2, .. } = t.kind
+                && failed.is_none()
+            {
+                failed = Some(t.kind.text());
+            }
+            finished += usize::from(t.kind == TlsKind::Finished);
+            if finished == 2 && end.is_none() {
                 let at = if by_client { row.sent } else { row.frame.at };
                 end = Some((at, row.sent));
             }
@@ -169,12 +195,18 @@ fn tls_heading(rows: &Rows<'_>, hello: usize) -> (String, Vec<String>) {
         let disturbed = same_stream(rows, hello)
             .take_while(|r| r.sent <= last_sent)
             .any(|r| r.again || r.lost.is_some());
-        let trips = match (version.as_deref(), certificate) {
-            (Some("TLS 1.2"), true) if !disturbed => ", two round trips",
-            (Some("TLS 1.3"), _) if !disturbed => ", one round trip",
+        let trips = match (version.as_deref(), certificate, retried) {
+            _ if disturbed => "",
+            (Some("TLS 1.2"), true, _) | (Some("TLS 1.3"), _, true) => ", two round trips",
+            (Some("TLS 1.2"), false, _) | (Some("TLS 1.3"), _, false) => ", one round trip",
             _ => "",
         };
         notes.push(format!("{}{trips}", ms(at - first.sent)));
+        if !certificate {
+            notes.push("an earlier session goes on".into());
+        }
+    } else {
+        notes.extend(failed.map(|alert| format!("fails: {alert}")));
     }
     let title = format!("{} handshake", version.as_deref().unwrap_or("TLS"));
     (title, notes)

@@ -24,7 +24,15 @@ fn help_and_list() {
     insta::assert_snapshot!("help-run", text(&run.stdout));
     let list = call(&["list"]);
     assert!(list.status.success() && list.stderr.is_empty());
-    insta::assert_snapshot!("list", text(&list.stdout));
+    // One lab a line: its name, then its title.
+    let lines = text(&list.stdout);
+    let shipped: Vec<_> = tunlab::lab::shipped().collect();
+    assert_eq!(lines.lines().count(), shipped.len());
+    for (line, lab) in lines.lines().zip(shipped) {
+        let title = tunlab::lab::load(lab.name).unwrap().title;
+        let (name, rest) = line.split_once(' ').unwrap();
+        assert_eq!((name, rest.trim_start()), (lab.name, title.as_str()));
+    }
 }
 
 #[test]
