@@ -1,45 +1,80 @@
 //! From secrets to record keys: the key schedule of TLS 1.3 (RFC 8446 §7) below the traffic secrets, and the key
-//! expansion of TLS 1.2 (RFC 5246 §5 and §6.3) below the master secret; and the opening of one record with them
-//! (RFC 8446 §5.3, RFC 5288 §3, RFC 7905 §2). Which secret is in use when is not known here.
+//! expansion of TLS 1.2 (RFC 5246 §5 and §6.3) below the master secret. Which secret is in use when is not known here.
 
 use aws_lc_rs::{aead, hmac};
 
-use crate::wire::tls::TLS13;
+use crate::wire::tls::{TLS12, TLS13};
+
+/// How a cipher suite protects records.
+#[derive(Debug, Clone, Copy)]
+pub enum Protection {
+    /// Authenticated encryption (RFC 5288, RFC 7905, RFC 8446 §5.2).
+    Aead(&'static aead::Algorithm),
+    /// AES in CBC mode and this HMAC (RFC 5246 §6.2.3.2).
+    Cbc(hmac::Algorithm),
+}
 
 /// What a cipher suite needs of the key schedule.
 #[derive(Debug, Clone, Copy)]
 pub struct SuiteParameters {
     /// TLS 1.3 or 1.2.
     pub version: u16,
-    /// Its AEAD.
-    pub aead: &'static aead::Algorithm,
-    /// Its hash, as HMAC.
+    /// Its record protection.
+    pub protection: Protection,
+    /// Its hash, as HMAC: that of HKDF or of the PRF.
     pub hash: hmac::Algorithm,
-    /// Bytes of a key.
+    /// Bytes of an encryption key.
     pub key_bytes: usize,
-    /// Bytes of the implicit part of a nonce: 12, or 4 with AES-GCM in TLS 1.2, where 8 more precede each record.
+    /// Bytes of the implicit part of a nonce: 12, or 4 with AES-GCM in TLS 1.2, where 8 more precede each record. 0
+    /// with CBC, where 16 bytes precede each record.
     pub iv_bytes: usize,
 }
 
-/// The parameters of a suite by its number, for the AEAD suites that can be decrypted.
+impl SuiteParameters {
+    /// Bytes of a MAC key: as many as the hash gives, and 0 for AEAD suites.
+    #[must_use]
+    pub fn mac_key_bytes(&self) -> usize {
+        match self.protection {
+            Protection::Aead(_) => 0,
+            Protection::Cbc(mac) => mac.tag_len(),
+        }
+    }
+}
+
+/// The parameters of a suite by its number, for the suites that can be decrypted.
 #[must_use]
 pub fn suite_parameters(suite: u16) -> Option<SuiteParameters> {
-    let (version, aead, hash, iv_bytes) = match suite {
-        0x1301 => (TLS13, &aead::AES_128_GCM, hmac::HMAC_SHA256, 12),
-        0x1302 => (TLS13, &aead::AES_256_GCM, hmac::HMAC_SHA384, 12),
-        0x1303 => (TLS13, &aead::CHACHA20_POLY1305, hmac::HMAC_SHA256, 12),
-        // RSA, ECDHE-ECDSA and ECDHE-RSA differ in how the master secret comes about, not below it.
-        0x009c | 0xc02b | 0xc02f => (0x0303, &aead::AES_128_GCM, hmac::HMAC_SHA256, 4),
-        0x009d | 0xc02c | 0xc030 => (0x0303, &aead::AES_256_GCM, hmac::HMAC_SHA384, 4),
-        0xcca8 | 0xcca9 => (0x0303, &aead::CHACHA20_POLY1305, hmac::HMAC_SHA256, 12),
-        _ => return None,
-    };
-    Some(SuiteParameters {
+    use aead::{AES_128_GCM, AES_256_GCM, CHACHA20_POLY1305};
+    use hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY as HMAC_SHA1, HMAC_SHA256, HMAC_SHA384};
+    let aead = |version, aead: &'static aead::Algorithm, hash, iv_bytes| SuiteParameters {
         version,
-        aead,
+        protection: Protection::Aead(aead),
         hash,
         key_bytes: aead.key_len(),
         iv_bytes,
+    };
+    // The PRF is SHA-256's unless a suite says SHA-384 (RFC 5246 §5, RFC 5289 §3.1).
+    let cbc = |key_bytes, mac, hash| SuiteParameters {
+        version: TLS12,
+        protection: Protection::Cbc(mac),
+        hash,
+        key_bytes,
+        iv_bytes: 0,
+    };
+    // RSA, ECDHE-ECDSA and ECDHE-RSA differ in how the master secret comes about, not below it.
+    Some(match suite {
+        0x1301 => aead(TLS13, &AES_128_GCM, HMAC_SHA256, 12),
+        0x1302 => aead(TLS13, &AES_256_GCM, HMAC_SHA384, 12),
+        0x1303 => aead(TLS13, &CHACHA20_POLY1305, HMAC_SHA256, 12),
+        0x009c | 0xc02b | 0xc02f => aead(TLS12, &AES_128_GCM, HMAC_SHA256, 4),
+        0x009d | 0xc02c | 0xc030 => aead(TLS12, &AES_256_GCM, HMAC_SHA384, 4),
+        0xcca8 | 0xcca9 => aead(TLS12, &CHACHA20_POLY1305, HMAC_SHA256, 12),
+        0x002f | 0xc009 | 0xc013 => cbc(16, HMAC_SHA1, HMAC_SHA256),
+        0x0035 | 0xc00a | 0xc014 => cbc(32, HMAC_SHA1, HMAC_SHA256),
+        0x003c | 0xc023 | 0xc027 => cbc(16, HMAC_SHA256, HMAC_SHA256),
+        0x003d => cbc(32, HMAC_SHA256, HMAC_SHA256),
+        0xc024 | 0xc028 => cbc(32, HMAC_SHA384, HMAC_SHA384),
+        _ => return None,
     })
 }
 
@@ -108,10 +143,12 @@ pub fn prf(
     out
 }
 
-/// Key and implicit nonce of one direction.
+/// The keys of one direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrafficKeys {
-    /// The AEAD key.
+    /// The MAC key; empty for AEAD suites.
+    pub mac: Vec<u8>,
+    /// The encryption key.
     pub key: Vec<u8>,
     /// The implicit part of every nonce; see [`SuiteParameters::iv_bytes`].
     pub iv: Vec<u8>,
@@ -122,13 +159,13 @@ pub struct TrafficKeys {
 pub fn traffic_keys(suite: &SuiteParameters, secret: &[u8]) -> TrafficKeys {
     let expand = |label, n: usize| expand_label(suite.hash, secret, label, b"", n as u8);
     TrafficKeys {
+        mac: Vec::new(),
         key: expand("key", suite.key_bytes),
         iv: expand("iv", suite.iv_bytes),
     }
 }
 
-/// The client's and the server's keys under a master secret of TLS 1.2 (RFC 5246 §6.3); AEAD suites have no MAC
-/// keys.
+/// The client's and the server's keys under a master secret of TLS 1.2 (RFC 5246 §6.3).
 #[must_use]
 pub fn key_block(
     suite: &SuiteParameters,
@@ -137,75 +174,24 @@ pub fn key_block(
     server_random: &[u8; 32],
 ) -> [TrafficKeys; 2] {
     let seed = [&server_random[..], client_random].concat();
-    let (k, v) = (suite.key_bytes, suite.iv_bytes);
-    let block = prf(suite.hash, master, "key expansion", &seed, 2 * (k + v));
-    let (keys, ivs) = block.split_at(2 * k);
-    let side = |n: usize| TrafficKeys {
-        key: keys[n * k..(n + 1) * k].to_vec(),
-        iv: ivs[n * v..(n + 1) * v].to_vec(),
-    };
-    [side(0), side(1)]
-}
-
-/// Opens the records of one direction, one after the other.
-#[derive(Debug)]
-pub struct Opener {
-    suite: SuiteParameters,
-    key: aead::LessSafeKey,
-    iv: Vec<u8>,
-    sequence: u64,
-}
-
-impl Opener {
-    /// Starts with sequence number 0. `None` when a length in `keys` does not fit the suite.
-    #[must_use]
-    pub fn new(suite: SuiteParameters, keys: TrafficKeys) -> Option<Self> {
-        let key = aead::UnboundKey::new(suite.aead, &keys.key).ok()?;
-        (keys.iv.len() == suite.iv_bytes).then(|| Self {
-            suite,
-            key: aead::LessSafeKey::new(key),
-            iv: keys.iv,
-            sequence: 0,
-        })
+    let lengths = [suite.mac_key_bytes(), suite.key_bytes, suite.iv_bytes];
+    let all = 2 * lengths.iter().sum::<usize>();
+    let block = prf(suite.hash, master, "key expansion", &seed, all);
+    let mut rest = block.as_slice();
+    let mut sides = [(); 2].map(|()| TrafficKeys {
+        mac: Vec::new(),
+        key: Vec::new(),
+        iv: Vec::new(),
+    });
+    // client_write_MAC_key, server_write_MAC_key, client_write_key, server_write_key, client_write_IV, …
+    for (part, length) in lengths.into_iter().enumerate() {
+        for side in &mut sides {
+            let (bytes, after) = rest.split_at(length);
+            rest = after;
+            *[&mut side.mac, &mut side.key, &mut side.iv][part] = bytes.to_vec();
+        }
     }
-
-    /// The plaintext of a record, TLS 1.3's with padding and inner type still on it. `None` when it is not
-    /// authentic under these keys; the next one is then still tried with the same sequence number.
-    #[must_use]
-    pub fn open(&mut self, content_type: u8, version: u16, fragment: &[u8]) -> Option<Vec<u8>> {
-        let sequence = self.sequence.to_be_bytes();
-        let mut nonce = [0; 12];
-        nonce[..self.iv.len()].copy_from_slice(&self.iv);
-        let sealed = if self.iv.len() == 4 {
-            let (explicit, sealed) = fragment.split_at_checked(8)?;
-            nonce[4..].copy_from_slice(explicit);
-            sealed
-        } else {
-            for (n, s) in nonce[4..].iter_mut().zip(sequence) {
-                *n ^= s;
-            }
-            fragment
-        };
-        let [v1, v2] = version.to_be_bytes();
-        let aad = if self.suite.version == TLS13 {
-            let [l1, l2] = (fragment.len() as u16).to_be_bytes();
-            vec![content_type, v1, v2, l1, l2]
-        } else {
-            let plain = sealed.len().checked_sub(self.suite.aead.tag_len())?;
-            let [l1, l2] = (plain as u16).to_be_bytes();
-            [&sequence[..], &[content_type, v1, v2, l1, l2]].concat()
-        };
-        let mut buffer = sealed.to_vec();
-        let nonce = aead::Nonce::assume_unique_for_key(nonce);
-        let plain = self
-            .key
-            .open_in_place(nonce, aead::Aad::from(aad), &mut buffer)
-            .ok()?
-            .len();
-        buffer.truncate(plain);
-        self.sequence += 1;
-        Some(buffer)
-    }
+    sides
 }
 
 #[cfg(test)]
@@ -261,26 +247,14 @@ mod tests {
 
     #[test]
     fn a_key_block_is_cut_in_the_order_of_the_rfc() {
-        let suite = suite_parameters(0xc02b).unwrap();
-        let [client, server] = key_block(&suite, &[1; 48], &[2; 32], &[3; 32]);
-        let seed = [[3; 32], [2; 32]].concat();
-        let block = prf(suite.hash, &[1; 48], "key expansion", &seed, 40);
-        let joined = [client.key, server.key, client.iv, server.iv].concat();
-        assert_eq!(joined, block);
-    }
-
-    #[test]
-    fn wrong_lengths_are_refused() {
-        let suite = suite_parameters(0x1302).unwrap();
-        let keys = |k, v| TrafficKeys {
-            key: vec![0; k],
-            iv: vec![0; v],
-        };
-        assert!(Opener::new(suite, keys(16, 12)).is_none());
-        assert!(Opener::new(suite, keys(32, 4)).is_none());
-        let mut opener = Opener::new(suite, keys(32, 12)).unwrap();
-        for n in [0, 1, 15, 16, 17] {
-            assert_eq!(opener.open(23, 0x0303, &vec![0; n]), None);
+        for (suite, bytes) in [(0xc02b, 40), (0x0035, 104), (0x003c, 96)] {
+            let suite = suite_parameters(suite).unwrap();
+            let [client, server] = key_block(&suite, &[1; 48], &[2; 32], &[3; 32]);
+            let seed = [[3; 32], [2; 32]].concat();
+            let block = prf(suite.hash, &[1; 48], "key expansion", &seed, bytes);
+            let (c, s) = (client, server);
+            let joined = [c.mac, s.mac, c.key, s.key, c.iv, s.iv].concat();
+            assert_eq!(joined, block);
         }
     }
 }

@@ -13,6 +13,7 @@ mod icmp;
 pub mod key_log;
 pub mod key_schedule;
 pub mod message;
+pub mod opener;
 mod output;
 mod reassembly;
 mod sequence;

@@ -5,9 +5,10 @@ use super::field::Value;
 use super::http::Conversation;
 use super::key_log::{KeyLog, Label};
 use super::key_schedule::{
-    Opener, SuiteParameters, key_block, next_traffic_secret, suite_parameters, traffic_keys,
+    SuiteParameters, key_block, next_traffic_secret, suite_parameters, traffic_keys,
 };
 use super::message::{Message, TlsKind, TlsMessage};
+use super::opener::Opener;
 use super::output::Output;
 use crate::wire::tls::{
     ClientHello, RecordHeader, ServerHello, TLS13, certificate_verify_scheme, certificates,
@@ -27,6 +28,8 @@ pub(super) struct Session {
     server_random: [u8; 32],
     version: Option<u16>,
     suite: Option<SuiteParameters>,
+    /// RFC 7366 was agreed.
+    encrypt_then_mac: bool,
     sides: [Side; 2],
     http: Conversation,
 }
@@ -55,6 +58,7 @@ impl Session {
             server_random: [0; 32],
             version: None,
             suite: None,
+            encrypt_then_mac: false,
             sides: Default::default(),
             http: Conversation::new(true),
         }
@@ -343,6 +347,7 @@ impl Session {
         }
         self.version = Some(hello.version());
         self.server_random = hello.random;
+        self.encrypt_then_mac = hello.encrypt_then_mac;
         self.suite = suite_parameters(hello.suite).filter(|s| s.version == hello.version());
         let client = 1 - side;
         let random = self.client_random;
@@ -375,7 +380,7 @@ impl Session {
         } else {
             server
         };
-        Opener::new(suite, own)
+        Opener::new(suite, own, self.encrypt_then_mac)
     }
 
     /// TLS 1.3: from the next record on, `side` encrypts under `secret`.
@@ -385,7 +390,7 @@ impl Session {
         this.opener = self
             .suite
             .filter(|suite| secret.len() == suite.hash.tag_len())
-            .and_then(|suite| Opener::new(suite, traffic_keys(&suite, &secret)));
+            .and_then(|suite| Opener::new(suite, traffic_keys(&suite, &secret), false));
         this.secret = secret;
     }
 }

@@ -16,6 +16,7 @@ pub mod pace;
 mod provider;
 pub mod random;
 pub mod server;
+pub mod static_rsa;
 
 #[cfg(test)]
 mod testing;

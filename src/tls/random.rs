@@ -60,6 +60,15 @@ impl Randomness {
         }
     }
 
+    /// How much was drawn from a seeded stream, in words of 4 bytes.
+    #[cfg(test)]
+    pub(super) fn position(&self) -> u128 {
+        match self {
+            Self::Seeded(seeded) => seeded.stream.get_word_pos(),
+            Self::System => 0,
+        }
+    }
+
     /// The key exchanges that were completed in this scope since the last call, in order.
     pub(super) fn take_agreed(&mut self) -> Vec<KeyAgreement> {
         match self {
@@ -83,6 +92,27 @@ impl Randomness {
         f()
     }
 }
+
+/// As the RustCrypto crates want it.
+impl TryRng for Randomness {
+    type Error = Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        self.fill(&mut bytes);
+        Ok(u32::from_le_bytes(bytes))
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        Ok(u64::from_le_bytes(bytes))
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.fill(bytes);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Randomness {}
 
 /// Draws from the stream in scope.
 ///

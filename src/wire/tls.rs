@@ -215,6 +215,10 @@ pub struct ServerHello {
     pub group: Option<u16>,
     /// Whether it accepts a pre-shared key (RFC 8446 §4.2.11).
     pub pre_shared_key: bool,
+    /// Whether CBC records are encrypted first and then authenticated (RFC 7366).
+    pub encrypt_then_mac: bool,
+    /// Whether the master secret is bound to the whole handshake (RFC 7627).
+    pub extended_master_secret: bool,
 }
 
 impl ServerHello {
@@ -234,6 +238,8 @@ impl ServerHello {
             alpn: None,
             group: None,
             pre_shared_key: false,
+            encrypt_then_mac: false,
+            extended_master_secret: false,
         };
         for (kind, data) in r.extensions()? {
             let mut data = Reader(data);
@@ -242,6 +248,8 @@ impl ServerHello {
                 extension::SUPPORTED_VERSIONS => hello.selected_version = Some(data.u16()?),
                 extension::KEY_SHARE => hello.group = Some(data.u16()?),
                 extension::PRE_SHARED_KEY => hello.pre_shared_key = true,
+                extension::ENCRYPT_THEN_MAC => hello.encrypt_then_mac = true,
+                extension::EXTENDED_MASTER_SECRET => hello.extended_master_secret = true,
                 _ => {}
             }
         }
@@ -305,67 +313,70 @@ pub fn certificate_verify_scheme(body: &[u8]) -> Option<u16> {
     Reader(body).u16()
 }
 
-/// Extension types (RFC 8446 §4.2).
-mod extension {
-    pub(super) const SERVER_NAME: u16 = 0;
-    pub(super) const SUPPORTED_GROUPS: u16 = 10;
-    pub(super) const ALPN: u16 = 16;
-    pub(super) const SESSION_TICKET: u16 = 35;
-    pub(super) const PRE_SHARED_KEY: u16 = 41;
-    pub(super) const SUPPORTED_VERSIONS: u16 = 43;
-    pub(super) const KEY_SHARE: u16 = 51;
+/// Extension types (RFC 8446 §4.2, RFC 7366, RFC 7627).
+pub(crate) mod extension {
+    pub(crate) const SERVER_NAME: u16 = 0;
+    pub(crate) const SUPPORTED_GROUPS: u16 = 10;
+    pub(crate) const ALPN: u16 = 16;
+    pub(crate) const ENCRYPT_THEN_MAC: u16 = 22;
+    pub(crate) const EXTENDED_MASTER_SECRET: u16 = 23;
+    pub(crate) const SESSION_TICKET: u16 = 35;
+    pub(crate) const PRE_SHARED_KEY: u16 = 41;
+    pub(crate) const SUPPORTED_VERSIONS: u16 = 43;
+    pub(crate) const KEY_SHARE: u16 = 51;
 }
 
 /// Reads the presentation language of RFC 8446 §3: numbers big endian, vectors behind their length.
-struct Reader<'a>(&'a [u8]);
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
+    pub(crate) fn take(&mut self, n: usize) -> Option<&'a [u8]> {
         let (head, rest) = self.0.split_at_checked(n)?;
         self.0 = rest;
         Some(head)
     }
 
-    fn number(&mut self, bytes: usize) -> Option<usize> {
+    pub(crate) fn number(&mut self, bytes: usize) -> Option<usize> {
         let digits = self.take(bytes)?;
         Some(digits.iter().fold(0, |n, b| n << 8 | usize::from(*b)))
     }
 
-    fn u8(&mut self) -> Option<u8> {
+    pub(crate) fn u8(&mut self) -> Option<u8> {
         Some(self.take(1)?[0])
     }
 
-    fn u16(&mut self) -> Option<u16> {
+    pub(crate) fn u16(&mut self) -> Option<u16> {
         let b = self.take(2)?;
         Some(u16::from_be_bytes([b[0], b[1]]))
     }
 
-    fn u24(&mut self) -> Option<usize> {
+    pub(crate) fn u24(&mut self) -> Option<usize> {
         self.number(3)
     }
 
-    fn random(&mut self) -> Option<[u8; 32]> {
+    pub(crate) fn random(&mut self) -> Option<[u8; 32]> {
         self.take(32)?.try_into().ok()
     }
 
-    fn vector(&mut self, length_bytes: usize) -> Option<Self> {
+    pub(crate) fn vector(&mut self, length_bytes: usize) -> Option<Self> {
         let n = self.number(length_bytes)?;
         Some(Reader(self.take(n)?))
     }
 
-    fn vector8(&mut self) -> Option<Self> {
+    pub(crate) fn vector8(&mut self) -> Option<Self> {
         self.vector(1)
     }
 
-    fn vector16(&mut self) -> Option<Self> {
+    pub(crate) fn vector16(&mut self) -> Option<Self> {
         self.vector(2)
     }
 
-    fn vector24(&mut self) -> Option<Self> {
+    pub(crate) fn vector24(&mut self) -> Option<Self> {
         self.vector(3)
     }
 
-    fn u16s(&mut self) -> Option<Vec<u16>> {
+    pub(crate) fn u16s(&mut self) -> Option<Vec<u16>> {
         let mut list = Vec::with_capacity(self.0.len() / 2);
         while !self.0.is_empty() {
             list.push(self.u16()?);
@@ -373,11 +384,11 @@ impl<'a> Reader<'a> {
         Some(list)
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(self.0).into_owned()
     }
 
-    fn protocols(&mut self) -> Option<Vec<String>> {
+    pub(crate) fn protocols(&mut self) -> Option<Vec<String>> {
         let mut list = self.vector16()?;
         let mut protocols = Vec::new();
         while !list.0.is_empty() {
@@ -387,7 +398,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The extensions block; TLS 1.2 hellos may end before it (RFC 5246 §7.4.1.2).
-    fn extensions(&mut self) -> Option<Vec<(u16, &'a [u8])>> {
+    pub(crate) fn extensions(&mut self) -> Option<Vec<(u16, &'a [u8])>> {
         let mut list = Vec::new();
         if self.0.is_empty() {
             return Some(list);
