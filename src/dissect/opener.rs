@@ -22,15 +22,15 @@ pub struct Opener {
 
 #[derive(Debug)]
 enum Cipher {
-    Aead {
-        key: aead::LessSafeKey,
-        iv: Vec<u8>,
-    },
-    Cbc {
-        key: DecryptingKey,
-        mac: hmac::Key,
-        encrypt_then_mac: bool,
-    },
+    Aead { key: aead::LessSafeKey, iv: Vec<u8> },
+    Cbc(Box<Cbc>),
+}
+
+#[derive(Debug)]
+struct Cbc {
+    key: DecryptingKey,
+    mac: hmac::Key,
+    encrypt_then_mac: bool,
 }
 
 impl Opener {
@@ -56,11 +56,11 @@ impl Opener {
                     &AES_256
                 };
                 let key = UnboundCipherKey::new(aes, &keys.key).ok()?;
-                Cipher::Cbc {
+                Cipher::Cbc(Box::new(Cbc {
                     key: DecryptingKey::cbc(key).ok()?,
                     mac: hmac::Key::new(algorithm, &keys.mac),
                     encrypt_then_mac,
-                }
+                }))
             }
         };
         Some(Self {
@@ -94,30 +94,27 @@ impl Opener {
                 let length = sealed.len().checked_sub(key.algorithm().tag_len())?;
                 open_aead(key, nonce, &head(length), sealed)?
             }
-            Cipher::Cbc {
-                key,
-                mac,
-                encrypt_then_mac: true,
-            } => {
-                let at = fragment.len().checked_sub(mac.algorithm().tag_len())?;
-                let (encrypted, tag) = fragment.split_at(at);
-                verify(mac, &head(at), encrypted, tag)?;
-                unpadded(decrypt(key, encrypted)?, 0)?
-            }
-            Cipher::Cbc {
-                key,
-                mac,
-                encrypt_then_mac: false,
-            } => {
-                let tag_bytes = mac.algorithm().tag_len();
-                let mut content = unpadded(decrypt(key, fragment)?, tag_bytes)?;
-                let tag = content.split_off(content.len().checked_sub(tag_bytes)?);
-                verify(mac, &head(content.len()), &content, &tag)?;
-                content
-            }
+            Cipher::Cbc(cbc) => cbc.open(head, fragment)?,
         };
         self.sequence += 1;
         Some(plain)
+    }
+}
+
+impl Cbc {
+    /// `head` gives what is authenticated beside content of some length.
+    fn open(&self, head: impl Fn(usize) -> [u8; 13], fragment: &[u8]) -> Option<Vec<u8>> {
+        let tag_bytes = self.mac.algorithm().tag_len();
+        if self.encrypt_then_mac {
+            let at = fragment.len().checked_sub(tag_bytes)?;
+            let (encrypted, tag) = fragment.split_at(at);
+            verify(&self.mac, &head(at), encrypted, tag)?;
+            return unpadded(decrypt(&self.key, encrypted)?, 0);
+        }
+        let mut content = unpadded(decrypt(&self.key, fragment)?, tag_bytes)?;
+        let tag = content.split_off(content.len().checked_sub(tag_bytes)?);
+        verify(&self.mac, &head(content.len()), &content, &tag)?;
+        Some(content)
     }
 }
 

@@ -49,7 +49,7 @@ impl Connection {
         let server_name = match &name {
             ServerName::DnsName(name) => Some(name.as_ref().to_owned()),
             // Addresses are not sent (RFC 6066 §3).
-            _ => None,
+            ServerName::IpAddress(_) | _ => None,
         };
         let key = None;
         let role = Role::Client(Client { config, name, key });

@@ -170,11 +170,14 @@ enum Cipher {
         /// The implicit part of each nonce.
         salt: [u8; 4],
     },
-    Cbc {
-        key: EncryptingKey,
-        mac: hmac::Key,
-        encrypt_then_mac: bool,
-    },
+    Cbc(Box<Cbc>),
+}
+
+#[derive(Debug)]
+struct Cbc {
+    key: EncryptingKey,
+    mac: hmac::Key,
+    encrypt_then_mac: bool,
 }
 
 impl Sealer {
@@ -191,11 +194,11 @@ impl Sealer {
                     _ => &AES_256,
                 };
                 let key = UnboundCipherKey::new(aes, &keys.key).ok()?;
-                Cipher::Cbc {
+                Cipher::Cbc(Box::new(Cbc {
                     key: EncryptingKey::cbc(key).ok()?,
                     mac: hmac::Key::new(algorithm, &keys.mac),
                     encrypt_then_mac,
-                }
+                }))
             }
         };
         let sequence = 0;
@@ -225,27 +228,29 @@ impl Sealer {
                 key.seal_in_place_append_tag(nonce, aad, &mut sealed).ok()?;
                 [&explicit[..], &sealed].concat()
             }
-            Cipher::Cbc {
-                key,
-                mac,
-                encrypt_then_mac: true,
-            } => {
-                let mut encrypted = encrypt(key, content.to_vec(), randomness)?;
-                let tag = hmac::sign(mac, &[&head(encrypted.len())[..], &encrypted].concat());
-                encrypted.extend_from_slice(tag.as_ref());
-                encrypted
-            }
-            Cipher::Cbc {
-                key,
-                mac,
-                encrypt_then_mac: false,
-            } => {
-                let tag = hmac::sign(mac, &[&head(content.len())[..], content].concat());
-                encrypt(key, [content, tag.as_ref()].concat(), randomness)?
-            }
+            Cipher::Cbc(cbc) => cbc.seal(head, content, randomness)?,
         };
         self.sequence += 1;
         Some(fragment)
+    }
+}
+
+impl Cbc {
+    /// `head` gives what is authenticated beside content of some length.
+    fn seal(
+        &self,
+        head: impl Fn(usize) -> [u8; 13],
+        content: &[u8],
+        randomness: &mut Randomness,
+    ) -> Option<Vec<u8>> {
+        if self.encrypt_then_mac {
+            let mut encrypted = encrypt(&self.key, content.to_vec(), randomness)?;
+            let all = [&head(encrypted.len())[..], &encrypted].concat();
+            encrypted.extend_from_slice(hmac::sign(&self.mac, &all).as_ref());
+            return Some(encrypted);
+        }
+        let tag = hmac::sign(&self.mac, &[&head(content.len())[..], content].concat());
+        encrypt(&self.key, [content, tag.as_ref()].concat(), randomness)
     }
 }
 

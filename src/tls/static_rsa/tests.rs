@@ -63,7 +63,7 @@ fn server_with(offer: Offer, seed: u64) -> Connection {
 fn client_for(name: &str, offer: Offer, seed: u64) -> Connection {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(PKI.root("lab-root").unwrap().clone()).unwrap();
-    let provider = Arc::new(crate::tls::provider::system());
+    let provider = Arc::new(crate::tls::provider::system(&[], &[]));
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
     let config = ClientConfig {
         offer,
@@ -115,7 +115,7 @@ impl Pair {
                     let bytes = change(side, bytes);
                     self.sent[side].extend(&bytes);
                     let result = to.handle_wire(&bytes, now());
-                    errors[1 - side] = errors[1 - side].take().or(result.err());
+                    errors[1 - side] = errors[1 - side].take().or_else(|| result.err());
                 }
             }
             if quiet {
@@ -674,7 +674,7 @@ proptest! {
                         let n = if cut { *sizes.next().unwrap() } else { rest.len() };
                         let (piece, after) = rest.split_at(n.min(rest.len()));
                         let result = to.handle_wire(piece, now());
-                        errors[side] = errors[side].take().or(result.err());
+                        errors[side] = errors[side].take().or_else(|| result.err());
                         rest = after;
                     }
                 }
