@@ -291,6 +291,8 @@ pub enum Fact {
     RequestSent {
         /// On which connection.
         flow: Flow,
+        /// HTTP/2: on which stream of it, where the program knows.
+        stream: Option<u32>,
         /// As in "GET".
         method: String,
         /// As in "/notification/health/check".
@@ -331,6 +333,8 @@ pub enum Fact {
     ResponseReceived {
         /// On which connection.
         flow: Flow,
+        /// HTTP/2: on which stream of it, where the program knows.
+        stream: Option<u32>,
         /// As in 200.
         status: u16,
         /// Body bytes.

@@ -239,7 +239,10 @@ fn suggestions(plan: &Plan, node: &str) -> Vec<String> {
     let steps = plan.steps.iter().filter(|s| s.node.as_str() == node);
     let mut commands: Vec<String> = steps
         .map(|step| match &step.action {
-            Action::Get(url) => format!("curl {url}"),
+            Action::Get(urls) => {
+                let urls: Vec<String> = urls.iter().map(ToString::to_string).collect();
+                format!("curl {}", urls.join(" "))
+            }
             Action::Run(command) => command
                 .iter()
                 .map(|w| quoted(w))

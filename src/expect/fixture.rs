@@ -503,6 +503,7 @@ fn events() -> Vec<Event> {
     };
     let sent = |flow| Fact::RequestSent {
         flow,
+        stream: None,
         method: "GET".into(),
         target: PATH.into(),
     };
@@ -519,6 +520,7 @@ fn events() -> Vec<Event> {
     };
     let got = |flow| Fact::ResponseReceived {
         flow,
+        stream: None,
         status: 200,
         bytes: 2600,
     };

@@ -126,8 +126,9 @@ pub struct Step {
 /// What a node can be told to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// A browser fetches a URL: look-up, TCP, TLS, request, response, close.
-    Get(Url),
+    /// A browser fetches URLs of one origin (scheme, host and port), at least one: look-up, TCP, TLS, requests and
+    /// responses, close. All over one connection.
+    Get(Vec<Url>),
     /// A real program runs on the node, to its end.
     Run(Vec<String>),
 }
@@ -143,6 +144,14 @@ pub struct Url {
     pub port: u16,
     /// Path and query, at least "/".
     pub target: String,
+}
+
+impl Url {
+    /// Whether one connection can carry both: same scheme, host and port (RFC 9110 §4.3.1).
+    #[must_use]
+    pub fn shares_origin(&self, other: &Self) -> bool {
+        (self.https, &self.host, self.port) == (other.https, &other.host, other.port)
+    }
 }
 
 impl fmt::Display for Url {

@@ -81,7 +81,7 @@ fn step(item: Item<'_>, network: &Network<'_>) -> Option<Step> {
         });
     }
     let get = action.required("get", "\"https://your-app.com/\"");
-    let url = get.and_then(url);
+    let urls = get.and_then(urls);
     action.finish();
     let Some(browser) = node.programs.browser else {
         let message = format!("`{}` has no browser", node.name);
@@ -89,10 +89,11 @@ fn step(item: Item<'_>, network: &Network<'_>) -> Option<Step> {
         actor.wrong_key(message, label, None);
         return None;
     };
-    let url = url?;
+    let urls = urls?;
+    let host = urls.first().map_or("", |url| &url.host);
     let has_resolver = browser.fields()?.optional("resolver").is_some();
-    if let (Some(get), false, Err(_)) = (get, has_resolver, url.host.parse::<Ipv4Addr>()) {
-        let message = format!("`{}` cannot look up `{}`", node.name, url.host);
+    if let (Some(get), false, Err(_)) = (get, has_resolver, host.parse::<Ipv4Addr>()) {
+        let message = format!("`{}` cannot look up `{host}`", node.name);
         let label = "expected an address, or a `resolver` in the browser";
         get.wrong(message, label, None);
         return None;
@@ -100,7 +101,28 @@ fn step(item: Item<'_>, network: &Network<'_>) -> Option<Step> {
     Some(Step {
         at: at?,
         node: node.name.clone(),
-        action: Action::Get(url),
+        action: Action::Get(urls),
+    })
+}
+
+/// A URL, or a list of them that one connection can carry.
+fn urls(item: Item<'_>) -> Option<Vec<Url>> {
+    if item.as_text().is_some() {
+        return url(item).map(|url| vec![url]);
+    }
+    let mut first: Option<Url> = None;
+    item.some(|item| {
+        let url = url(item)?;
+        let first = first.get_or_insert_with(|| url.clone());
+        if !url.shares_origin(first) {
+            item.wrong(
+                format!("`{url}` needs a connection of its own"),
+                "expected the scheme, host and port of the first",
+                "another step fetches it over another connection".to_owned(),
+            );
+            return None;
+        }
+        Some(url)
     })
 }
 

@@ -17,7 +17,7 @@ const VERSIONS: [(&str, Version); 2] = [("1.2", Version::Tls12), ("1.3", Version
 pub(super) fn client(table: &mut Fields<'_>, pki: &Pki<'_>) -> Option<ClientTls> {
     let trust = table.or("trust", Vec::new(), |i| i.each(|a| pki.authority_of(a)));
     let spoken = spoken(table);
-    let alpn = table.or("alpn", http_1_1(), |i| alpn(i, false));
+    let alpn = table.or("alpn", http_1_1(), alpn);
     let resume = table.or("resume", false, Item::boolean);
     let certificate = table.or("certificate", None, |i| pki.certificate_of(i).map(Some));
     let takes = table.or("takes", ClientTakes::default(), client_takes);
@@ -63,7 +63,7 @@ pub(super) fn server(
     };
     let certificate = pki.certificate_of(certificate);
     let spoken = spoken(table);
-    let alpn = table.or("alpn", http_1_1(), |i| alpn(i, true));
+    let alpn = table.or("alpn", http_1_1(), alpn);
     let resumption = table.or("resumption", Resumption::default(), |i| {
         i.one_of("kind of resumption", &Resumption::WORDS)
     });
@@ -194,16 +194,10 @@ pub(super) fn suite(item: Item<'_>) -> Option<Suite> {
     found
 }
 
-/// Protocols for ALPN (RFC 7301 §6). A client may offer HTTP/2; no server here accepts it.
-fn alpn(item: Item<'_>, server: bool) -> Option<Vec<String>> {
-    item.each(|item| {
-        let known: &[(&str, &str)] = if server {
-            &[("http/1.1", "http/1.1")]
-        } else {
-            &[("http/1.1", "http/1.1"), ("h2", "h2")]
-        };
-        item.one_of("protocol", known).map(str::to_owned)
-    })
+/// Protocols for ALPN (RFC 7301 §6), best first: a server takes the first of its own that the client offers.
+fn alpn(item: Item<'_>) -> Option<Vec<String>> {
+    const KNOWN: [(&str, &str); 2] = [("http/1.1", "http/1.1"), ("h2", "h2")];
+    item.each(|item| item.one_of("protocol", &KNOWN).map(str::to_owned))
 }
 
 fn http_1_1() -> Vec<String> {

@@ -150,11 +150,54 @@ fn the_network_of_the_main_lab() {
     let validity = plan.pki.certificates[0].validity;
     assert_eq!(validity.0.to_string(), "2024-01-01T00:00:00Z");
     assert_eq!(validity.1.to_string(), "2025-12-31T23:59:59Z");
-    let Action::Get(url) = &plan.steps[0].action else {
+    let Action::Get(urls) = &plan.steps[0].action else {
         panic!("a browser's step")
     };
+    assert_eq!(urls.len(), 1);
+    let url = &urls[0];
     assert_eq!((url.host.as_str(), url.port), ("your-app.com", 443));
     assert_eq!(url.target, "/notification/health/check");
+}
+
+#[test]
+fn a_step_fetches_several_urls_of_one_origin() {
+    let lab = |get: &str| {
+        format!(
+            "base = \"three-tier\"\ntitle = \"t\"\nclock = 2025-11-05T00:00:00Z\n\
+             step = [{{ user = {{ get = {get} }} }}]\n"
+        )
+    };
+    let plan = parse(
+        "x.toml",
+        &lab("[\"https://your-app.com/a\", \"https://Your-App.com:443/b\"]"),
+    )
+    .unwrap();
+    let Action::Get(urls) = &plan.steps[0].action else {
+        panic!("a browser's step")
+    };
+    let targets: Vec<&str> = urls.iter().map(|u| u.target.as_str()).collect();
+    assert_eq!(targets, ["/a", "/b"]);
+    for (get, wrong) in [
+        ("[]", "`get` is empty"),
+        ("5", "`get` is not a list"),
+        ("[\"https://your-app.com/\", 5]", "`get` is not a text"),
+        (
+            "[\"https://your-app.com/\", \"http://your-app.com/\"]",
+            "`http://your-app.com/` needs a connection of its own",
+        ),
+        (
+            "[\"https://your-app.com/\", \"https://your-app.com:444/\"]",
+            "`https://your-app.com:444/` needs a connection of its own",
+        ),
+        (
+            "[\"https://a/\", \"https://b/\", \"ftp://c/\"]",
+            "`https://b/` needs a connection of its own",
+        ),
+    ] {
+        let errors = mistakes(&lab(get));
+        let text = lines(&errors);
+        assert!(text.contains(wrong), "{get}: {text}");
+    }
 }
 
 /// The one-way delays and computing times of a plan, added up by hand to the moments that its file expects.
@@ -338,7 +381,7 @@ const CASES: &[&str] = &[
     "node.user.browser.resolver = \"web\"",
     "node.b = { address.home = \"203.192.1.9\", browser = { resolver = \"nobody\", trust = [\"x\"], tls = [], alpn = [\"http/2\"], user-agent = \"a\\nb\", takes = { wait = \"1 ms\" } } }",
     "node.b = { address.home = \"203.192.1.9\", resolver = { zone = { \"a b\" = \"1.2.3\", c = [\"1.2.3.4\", 5] }, ttl = \"0.5 s\" } }",
-    "node.b = { address.home = \"203.192.1.9\", alb = { name = \"x\", listener = [{ port = 443, certificate = \"y\", tls = [\"1.1\"], alpn = [\"h2\"], forward = \"z\" }, { port = 443, tls = [\"1.3\"], forward = \"web\" }] } }\ntarget-group.web.targets = [\"web\", \"wbe:80\", \"internet:80\", \"web:0\"]",
+    "node.b = { address.home = \"203.192.1.9\", alb = { name = \"x\", listener = [{ port = 443, certificate = \"y\", tls = [\"1.1\"], alpn = [\"h3\"], forward = \"z\" }, { port = 443, tls = [\"1.3\"], forward = \"web\" }] } }\ntarget-group.web.targets = [\"web\", \"wbe:80\", \"internet:80\", \"web:0\"]",
     "node.b = { address.home = \"203.192.1.9\", app = { port = 0, route = { x = {}, \"/a\" = { status = 99, body = 5 } } } }",
     // TLS
     "node.b = { address.home = \"203.192.1.9\", browser = { tls = [\"1.2\", \"1.3\"], suites = [\"TLS_AES_128_GCM_SHA256\"], groups = [\"X25519\", \"X25519\"], resume = 1, certificate = \"c\" } }",

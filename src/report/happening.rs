@@ -97,7 +97,15 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             "client-certificate-refused",
             format!("client {}: {error}", leaf(chain)),
         ),
-        Fact::RequestSent { method, target, .. } => ("request-sent", format!("{method} {target}")),
+        Fact::RequestSent {
+            stream,
+            method,
+            target,
+            ..
+        } => (
+            "request-sent",
+            format!("{method} {target}{}", on_stream(*stream)),
+        ),
         Fact::RequestReceived { method, target, .. } => {
             ("request-received", format!("{method} {target}"))
         }
@@ -108,9 +116,14 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             ..
         } => ("target-chosen", format!("{target} at {address}: {reason}")),
         Fact::ResponseSent { status, .. } => ("response-sent", format!("HTTP {status}")),
-        Fact::ResponseReceived { status, bytes, .. } => (
+        Fact::ResponseReceived {
+            stream,
+            status,
+            bytes,
+            ..
+        } => (
             "response-received",
-            format!("HTTP {status}, {bytes} bytes of body"),
+            format!("HTTP {status}{}, {bytes} bytes of body", on_stream(*stream)),
         ),
         Fact::Closed(flow) => ("closed", format!("closes {flow}")),
         Fact::ProgramStarted { command } => ("program-started", command.clone()),
@@ -136,6 +149,10 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
 /// Whose certificate it is.
 fn leaf(chain: &[CertificateFacts]) -> &str {
     chain.first().map_or("(none)", |c| c.subject.as_str())
+}
+
+fn on_stream(number: Option<u32>) -> String {
+    number.map_or_else(String::new, |n| format!(" on stream {n}"))
 }
 
 #[cfg(test)]

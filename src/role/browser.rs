@@ -1,17 +1,11 @@
 //! A user's HTTPS client: looks up the name, connects, validates, asks, and closes in good order.
 
-use std::io;
+mod exchange;
+
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 
-use http_body_util::BodyExt;
-use hyper::header::{HOST, USER_AGENT};
-use hyper::{Method, Request};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-
-use super::http::{Body, Io, beside, chain, empty};
 use super::{Node, dns};
-use crate::event::{Fact, Flow};
+use crate::event::Fact;
 use crate::role::config;
 use crate::stack::TcpStream;
 use crate::tls::client::{self, ClientSetup};
@@ -23,7 +17,7 @@ pub struct Browser {
     tls: ClientSetup,
 }
 
-/// Where a request goes.
+/// Where requests go.
 #[derive(Debug, Clone, Copy)]
 pub struct Destination<'a> {
     /// Whether TLS is spoken.
@@ -32,8 +26,8 @@ pub struct Destination<'a> {
     pub host: &'a str,
     /// Port.
     pub port: u16,
-    /// Path and query.
-    pub target: &'a str,
+    /// Path and query of each.
+    pub targets: &'a [String],
 }
 
 impl Browser {
@@ -43,7 +37,7 @@ impl Browser {
         Self { node, config, tls }
     }
 
-    /// Fetches a page over a connection of its own. What happened is in the trace; a failure also as the step's.
+    /// Fetches pages over one connection, which is closed after them. What happened is in the trace; a failure also as the step's.
     pub async fn get(&self, to: Destination<'_>) {
         if let Err(error) = self.try_get(to).await {
             self.node.fact(Fact::StepFailed { error });
@@ -64,7 +58,7 @@ impl Browser {
         let stream = self.connect(&addresses, to.port).await?;
         let flow = stream.flow();
         if !to.https {
-            return self.exchange(stream, flow, to).await;
+            return self.speak_http1(stream, flow, to).await;
         }
         let takes = self.config.tls.takes;
         if !takes.wait.is_zero() {
@@ -90,6 +84,7 @@ impl Browser {
                         anchor: facts.anchor,
                     });
                 }
+                let http2 = facts.alpn.as_deref() == Some("h2");
                 self.node.fact(Fact::TlsEstablished {
                     flow,
                     version: facts.version,
@@ -98,7 +93,10 @@ impl Browser {
                     alpn: facts.alpn,
                     handshake: facts.handshake,
                 });
-                self.exchange(established.stream, flow, to).await
+                if http2 {
+                    return self.speak_http2(established.stream, flow, to).await;
+                }
+                self.speak_http1(established.stream, flow, to).await
             }
             Err(failure) => {
                 self.node.keys_agreed(flow, failure.agreed);
@@ -148,80 +146,4 @@ impl Browser {
         }
         Err(last)
     }
-
-    /// One request and its response, then an orderly close.
-    async fn exchange<S>(&self, stream: S, flow: Flow, to: Destination<'_>) -> Result<(), String>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
-            .title_case_headers(true)
-            .handshake::<_, Body>(Io::new(stream))
-            .await
-            .map_err(|e| chain(&e))?;
-        let mut connection = pin!(connection.without_shutdown());
-        let request = self.request(to)?;
-        self.node.fact(Fact::RequestSent {
-            flow,
-            method: request.method().to_string(),
-            target: to.target.into(),
-        });
-        let exchange = async {
-            let response = sender.send_request(request).await.map_err(|e| chain(&e))?;
-            let status = response.status().as_u16();
-            let body = response
-                .into_body()
-                .collect()
-                .await
-                .map_err(|e| chain(&e))?;
-            Ok::<_, String>((status, body.to_bytes().len() as u64))
-        };
-        let (received, mut ended) = beside(connection.as_mut(), exchange).await;
-        let (status, bytes) = received?;
-        self.node.fact(Fact::ResponseReceived {
-            flow,
-            status,
-            bytes,
-        });
-        // Without a sender the connection has nothing more to do and gives the stream back.
-        drop(sender);
-        if ended.is_none() {
-            ended = Some(connection.await);
-        }
-        if let Some(Ok(parts)) = ended {
-            close(parts.io.stream).await;
-            self.node.fact(Fact::Closed(flow));
-        }
-        Ok(())
-    }
-
-    fn request(&self, to: Destination<'_>) -> Result<Request<Body>, String> {
-        let default = if to.https { 443 } else { 80 };
-        let host = if to.port == default {
-            to.host.to_owned()
-        } else {
-            format!("{}:{}", to.host, to.port)
-        };
-        Request::builder()
-            .method(Method::GET)
-            .uri(to.target)
-            .header(HOST, host)
-            .header(USER_AGENT, &self.config.user_agent)
-            .body(empty())
-            .map_err(|e| chain(&e))
-    }
-}
-
-/// close_notify and FIN, then whatever the peer still sends up to its own end: nothing is left unread, so nothing is
-/// reset.
-async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
-    let ended: io::Result<()> = async {
-        stream.shutdown().await?;
-        let mut rest = [0; 1024];
-        while stream.read(&mut rest).await? > 0 {}
-        Ok(())
-    }
-    .await;
-    // The response is whole: how the peer takes its leave changes nothing.
-    drop(ended);
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::HeaderMap;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::time::{self, Clock};
 
@@ -180,6 +180,20 @@ pub(super) async fn within<W: Future>(
         sleep.as_mut().poll(cx).map(|()| None)
     })
     .await
+}
+
+/// close_notify and FIN, then whatever the peer still sends up to its own end: nothing is left unread, so nothing is
+/// reset.
+pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    let ended: io::Result<()> = async {
+        stream.shutdown().await?;
+        let mut rest = [0; 1024];
+        while stream.read(&mut rest).await? > 0 {}
+        Ok(())
+    }
+    .await;
+    // Every response is whole: how the peer takes its leave changes nothing.
+    drop(ended);
 }
 
 /// Headers as names and values, for the trace.

@@ -18,6 +18,7 @@ pub mod browser;
 pub mod config;
 mod dns;
 mod http;
+mod http2;
 pub mod program;
 pub mod resolver;
 

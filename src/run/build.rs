@@ -107,16 +107,18 @@ pub(super) fn populate(
     for step in &plan.steps {
         let (clock, at) = (clock.clone(), step.at);
         match step.action.clone() {
-            Action::Get(url) => {
+            Action::Get(urls) => {
                 let browser = browsers.get(&step.node).cloned();
                 let browser = browser.ok_or_else(|| RunError::CannotAct(step.node.to_string()))?;
+                let targets: Vec<String> = urls.iter().map(|u| u.target.clone()).collect();
                 world.executor().spawn_foreground(async move {
                     clock.sleep(at).await;
+                    let Some(url) = urls.first() else { return };
                     let to = Destination {
                         https: url.https,
                         host: &url.host,
                         port: url.port,
-                        target: &url.target,
+                        targets: &targets,
                     };
                     browser.get(to).await;
                 });

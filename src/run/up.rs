@@ -282,8 +282,10 @@ fn inhabited(plan: &Plan, steps: bool) -> Plan {
         plan.steps.clear();
     }
     for step in &mut plan.steps {
-        if let Action::Get(url) = &step.action {
-            step.action = Action::Run(["curl", "-sS", &url.to_string()].map(str::to_owned).into());
+        if let Action::Get(urls) = &step.action {
+            let mut command = ["curl", "-sS"].map(str::to_owned).to_vec();
+            command.extend(urls.iter().map(ToString::to_string));
+            step.action = Action::Run(command);
         }
     }
     plan

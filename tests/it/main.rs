@@ -11,6 +11,7 @@ mod cli;
 mod determinism;
 mod explain;
 mod goldens;
+mod http2;
 mod kernel;
 mod openssl;
 mod real;

@@ -1,6 +1,7 @@
 //! A load balancer that behaves like an AWS Application Load Balancer. The life of a request, by our names:
 //!
 //! 1. `serve`: a listener accepts a TCP connection and, on an HTTPS listener, terminates TLS.
+//!    ALPN decides between HTTP/1.1 and HTTP/2.
 //! 2. `Front::handle`: the request's head is read, decrypted; the load balancer takes its time (`in`).
 //! 3. `targets::Choice`: a healthy target is chosen, round robin.
 //! 4. `headers::forwarded`: X-Forwarded-For, -Proto, -Port and X-Amzn-Trace-Id are written.
@@ -28,10 +29,11 @@ use crate::tls::server::{self, ServerSetup};
 
 mod error;
 mod headers;
+mod http2;
 mod target;
 
 use error::Refusal;
-use target::Targets;
+use target::{HeaderCase, Targets};
 
 /// Room for connections that are not accepted yet.
 const BACKLOG: usize = 4096;
@@ -101,10 +103,14 @@ impl Front {
                     version: facts.version,
                     suite: facts.suite,
                     group: facts.group,
-                    alpn: facts.alpn,
+                    alpn: facts.alpn.clone(),
                     handshake: facts.handshake,
                 });
-                self.clone().speak_http(established.stream, flow).await;
+                if facts.alpn.as_deref() == Some("h2") {
+                    self.clone().speak_http2(established.stream, flow).await;
+                } else {
+                    self.clone().speak_http(established.stream, flow).await;
+                }
             }
             Err(failure) => {
                 self.node.keys_agreed(flow, failure.agreed);
@@ -127,7 +133,7 @@ impl Front {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let targets = Rc::new(Targets::new(self.node.clone()));
+        let targets = Rc::new(Targets::new(self.node.clone(), HeaderCase::Title));
         let (front, pool) = (self.clone(), targets.clone());
         let service = service_fn(move |request| {
             let (front, pool) = (front.clone(), pool.clone());
@@ -140,6 +146,22 @@ impl Front {
             .title_case_headers(true)
             .serve_connection(Io::new(stream), service)
             .await;
+        self.node.fact(Fact::Closed(flow));
+        targets.close();
+    }
+
+    async fn speak_http2<S>(self: Rc<Self>, stream: S, flow: Flow)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let targets = Rc::new(Targets::new(self.node.clone(), HeaderCase::Lower));
+        let (front, pool) = (self.clone(), targets.clone());
+        http2::serve(&self.node, stream, http2::REQUESTS_MAX, move |request| {
+            let (front, pool) = (front.clone(), pool.clone());
+            let request = http2::as_http1(request);
+            async move { front.handle(&pool, flow, request).await }
+        })
+        .await;
         self.node.fact(Fact::Closed(flow));
         targets.close();
     }

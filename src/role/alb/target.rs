@@ -1,5 +1,5 @@
 //! Connections to targets. Each front connection has its own: opened on demand, used for its next requests to the
-//! same target, closed after it.
+//! same target, closed after it. Requests that are under way at the same time, as HTTP/2 has them, each need one.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -24,7 +24,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The target connections of one front connection.
 pub(super) struct Targets {
     node: Node,
-    open: RefCell<BTreeMap<SocketAddr, Connection>>,
+    case: HeaderCase,
+    open: RefCell<BTreeMap<SocketAddr, Vec<Connection>>>,
+}
+
+/// How names of headers are written towards targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HeaderCase {
+    /// As in "User-Agent".
+    Title,
+    /// As HTTP/2 has them.
+    Lower,
 }
 
 struct Connection {
@@ -33,9 +43,10 @@ struct Connection {
 }
 
 impl Targets {
-    pub(super) fn new(node: Node) -> Self {
+    pub(super) fn new(node: Node, case: HeaderCase) -> Self {
         Self {
             node,
+            case,
             open: RefCell::default(),
         }
     }
@@ -47,14 +58,14 @@ impl Targets {
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Refusal> {
         // Taken out while it is in use; dropped, and so closed, when anything goes wrong.
-        let idle = self.open.borrow_mut().remove(&address);
-        let mut connection = match idle.filter(|c| c.sender.is_ready()) {
+        let mut connection = match self.idle(address) {
             Some(connection) => connection,
             None => self.connect(address).await?,
         };
         let flow = connection.flow;
         self.node.fact(Fact::RequestSent {
             flow,
+            stream: None,
             method: request.method().to_string(),
             target: request.uri().to_string(),
         });
@@ -65,11 +76,22 @@ impl Targets {
             .map_err(|_| Refusal::BadGateway)?;
         self.node.fact(Fact::ResponseReceived {
             flow,
+            stream: None,
             status: response.status().as_u16(),
             bytes: response.body().size_hint().lower(),
         });
-        self.open.borrow_mut().insert(address, connection);
+        let mut open = self.open.borrow_mut();
+        open.entry(address).or_default().push(connection);
         Ok(response.map(BodyExt::boxed))
+    }
+
+    /// An open connection that waits for a request. Those that the target has closed are forgotten.
+    fn idle(&self, address: SocketAddr) -> Option<Connection> {
+        let mut open = self.open.borrow_mut();
+        let connections = open.get_mut(&address)?;
+        connections.retain(|c| !c.sender.is_closed());
+        let ready = connections.iter().position(|c| c.sender.is_ready())?;
+        Some(connections.remove(ready))
     }
 
     async fn connect(&self, remote: SocketAddr) -> Result<Connection, Refusal> {
@@ -92,7 +114,7 @@ impl Targets {
         let flow = stream.flow();
         self.node.fact(Fact::Connected(flow));
         let (sender, connection) = Builder::new()
-            .title_case_headers(true)
+            .title_case_headers(self.case == HeaderCase::Title)
             .handshake(Io::new(stream))
             .await
             .map_err(|_| Refusal::BadGateway)?;

@@ -1,0 +1,163 @@
+//! HTTP/2 at the front of a load balancer: each request, on a stream of its own, becomes an HTTP/1.1 request to a
+//! target (AWS "Listeners for your Application Load Balancers", "HTTP headers and Application Load Balancers").
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use hyper::body::Incoming;
+use hyper::header::{
+    CONNECTION, COOKIE, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use hyper::http::uri::PathAndQuery;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Request, Response, Uri, Version};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::role::Node;
+use crate::role::http::{Body, Io, Timer, close};
+use crate::role::http2::{Shared, Tasks};
+
+/// Streams of one connection that may be open at once (SETTINGS_MAX_CONCURRENT_STREAMS).
+const STREAMS_AT_ONCE: u32 = 128;
+
+/// After so many requests a connection is ended with GOAWAY (AWS "Troubleshoot your Application Load Balancers").
+pub(super) const REQUESTS_MAX: usize = 10_000;
+
+/// Serves one connection to its end.
+pub(super) async fn serve<S, F>(
+    node: &Node,
+    stream: S,
+    requests_max: usize,
+    handle: impl Fn(Request<Incoming>) -> F,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    F: Future<Output = Response<Body>> + 'static,
+{
+    let stream = Shared::new(stream);
+    let streams = Tasks::new(node.executor.clone());
+    let count = Rc::new(Cell::new(0));
+    let counted = count.clone();
+    let service = service_fn(move |request| {
+        counted.set(counted.get() + 1);
+        let response = handle(request);
+        async move { Ok::<_, Infallible>(without_connection_headers(response.await)) }
+    });
+    let connection = hyper::server::conn::http2::Builder::new(streams.clone())
+        .timer(Timer::new(node.clock.clone()))
+        .auto_date_header(false)
+        .max_concurrent_streams(STREAMS_AT_ONCE)
+        .serve_connection(Io::new(stream.clone()), service);
+    let mut connection = pin!(connection);
+    let mut leaving = false;
+    // An error here is the client's: it went away, or did not speak HTTP/2. Its packets tell the story.
+    let _ = poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(end) = connection.as_mut().poll(cx) {
+                return Poll::Ready(end);
+            }
+            if leaving || count.get() < requests_max {
+                return Poll::Pending;
+            }
+            leaving = true;
+            connection.as_mut().graceful_shutdown();
+        }
+    })
+    .await;
+    streams.ended().await;
+    close(stream).await;
+}
+
+/// The request as HTTP/1.1 has it (RFC 9113 §8.3.1): the target is path and query, `:authority` is `Host`. Cookies
+/// that came in several fields are one again (§8.2.3).
+pub(super) fn as_http1<B>(request: Request<B>) -> Request<B> {
+    let (mut head, body) = request.into_parts();
+    head.version = Version::HTTP_11;
+    let uri = std::mem::take(&mut head.uri).into_parts();
+    if let Some(authority) = uri.authority
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        head.headers.insert(HOST, host);
+    }
+    let target = uri.path_and_query;
+    head.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    // It speaks of the front connection only, and may be there with the value "trailers" (§8.2.2).
+    head.headers.remove(TE);
+    let cookies = head.headers.get_all(COOKIE).iter();
+    let cookies: Vec<&[u8]> = cookies.map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        head.headers.insert(COOKIE, joined);
+    }
+    Request::from_parts(head, body)
+}
+
+/// The response without what speaks of the target's connection, which HTTP/2 does not allow (RFC 9113 §8.2.2).
+fn without_connection_headers<B>(mut response: Response<B>) -> Response<B> {
+    const OURS: [HeaderName; 5] = [
+        CONNECTION,
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("proxy-connection"),
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ];
+    let headers = response.headers_mut();
+    for name in named_by_connection(headers).iter().chain(&OURS) {
+        headers.remove(name);
+    }
+    response
+}
+
+/// The headers that `Connection` says are of one connection only (RFC 9110 §7.6.1).
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter();
+    let words = values
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','));
+    words.filter_map(|w| w.trim().parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_gets_the_host_and_the_form_of_http_1() {
+        let request = Request::builder()
+            .version(Version::HTTP_2)
+            .uri("https://your-app.com/a?b=c")
+            .header(COOKIE, "a=1")
+            .header(COOKIE, "b=2")
+            .header(TE, "trailers")
+            .header("x-own", "kept")
+            .body(())
+            .unwrap();
+        let request = as_http1(request);
+        assert_eq!(request.version(), Version::HTTP_11);
+        assert_eq!(request.uri().to_string(), "/a?b=c");
+        let headers: Vec<_> = request.headers().iter().collect();
+        assert_eq!(headers.len(), 3, "{headers:?}");
+        assert_eq!(request.headers()[HOST], "your-app.com");
+        assert_eq!(request.headers()[COOKIE], "a=1; b=2");
+        assert_eq!(request.headers()["x-own"], "kept");
+    }
+
+    #[test]
+    fn a_response_loses_what_is_of_the_targets_connection() {
+        let response = Response::builder()
+            .header(CONNECTION, "close, X-Hop")
+            .header("keep-alive", "timeout=5")
+            .header(TRANSFER_ENCODING, "chunked")
+            .header("x-hop", "1")
+            .header("server", "s")
+            .body(())
+            .unwrap();
+        let response = without_connection_headers(response);
+        let names: Vec<_> = response.headers().keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["server"]);
+    }
+}

@@ -1,0 +1,172 @@
+//! Requests and responses on one connection: HTTP/1.1 one after another, HTTP/2 all at once, each on a stream of its
+//! own. Then an orderly close.
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::rc::Rc;
+
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::header::{HOST, USER_AGENT};
+use hyper::{Method, Request, Response, Uri, Version};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Browser, Destination};
+use crate::event::{Fact, Flow};
+use crate::role::http::{Body, Io, Timer, beside, chain, close, empty};
+use crate::role::http2::{Shared, Tasks};
+
+impl Browser {
+    /// Every request of the step over a connection that speaks HTTP/1.1: the next when the response is whole.
+    pub(super) async fn speak_http1<S>(
+        &self,
+        stream: S,
+        flow: Flow,
+        to: Destination<'_>,
+    ) -> Result<(), String>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (mut sender, connection) = http1::Builder::new()
+            .title_case_headers(true)
+            .handshake::<_, Body>(Io::new(stream))
+            .await
+            .map_err(|e| chain(&e))?;
+        let mut connection = pin!(connection.without_shutdown());
+        let mut ended = None;
+        for target in to.targets {
+            let request = self.request(to, target, Version::HTTP_11)?;
+            self.node.fact(Fact::RequestSent {
+                flow,
+                stream: None,
+                method: request.method().to_string(),
+                target: target.clone(),
+            });
+            let exchange = async {
+                sender.ready().await.map_err(|e| chain(&e))?;
+                whole(sender.send_request(request).await).await
+            };
+            let (received, end) = match ended {
+                None => beside(connection.as_mut(), exchange).await,
+                // It ended with the last response, and says so to whoever asks for another.
+                Some(_) => (exchange.await, None),
+            };
+            ended = ended.or(end);
+            let (status, bytes) = received?;
+            self.node.fact(Fact::ResponseReceived {
+                flow,
+                stream: None,
+                status,
+                bytes,
+            });
+        }
+        // Without a sender the connection has nothing more to do and gives the stream back.
+        drop(sender);
+        if ended.is_none() {
+            ended = Some(connection.await);
+        }
+        if let Some(Ok(parts)) = ended {
+            close(parts.io.stream).await;
+            self.node.fact(Fact::Closed(flow));
+        }
+        Ok(())
+    }
+
+    /// Every request of the step over a connection that speaks HTTP/2, at once.
+    pub(super) async fn speak_http2<S>(
+        &self,
+        stream: S,
+        flow: Flow,
+        to: Destination<'_>,
+    ) -> Result<(), String>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let stream = Shared::new(stream);
+        let engine = Tasks::new(self.node.executor.clone());
+        let (sender, connection) = http2::Builder::new(engine.clone())
+            .timer(Timer::new(self.node.clock.clone()))
+            .handshake::<_, Body>(Io::new(stream.clone()))
+            .await
+            .map_err(|e| chain(&e))?;
+        engine.spawn(connection);
+        let requests = Tasks::new(self.node.executor.clone());
+        let errors = Rc::new(RefCell::new(Vec::new()));
+        // A client's streams have odd numbers, in the order of their opening (RFC 9113 §5.1.1).
+        for (target, number) in to.targets.iter().zip((1_u32..).step_by(2)) {
+            let request = self.request(to, target, Version::HTTP_2)?;
+            self.node.fact(Fact::RequestSent {
+                flow,
+                stream: Some(number),
+                method: request.method().to_string(),
+                target: target.clone(),
+            });
+            let (mut sender, node, errors) = (sender.clone(), self.node.clone(), errors.clone());
+            // Asked for here and not in the task, so that streams are opened in the order of the list.
+            let response = sender.send_request(request);
+            requests.spawn(async move {
+                match whole(response.await).await {
+                    Ok((status, bytes)) => node.fact(Fact::ResponseReceived {
+                        flow,
+                        stream: Some(number),
+                        status,
+                        bytes,
+                    }),
+                    Err(error) => errors
+                        .borrow_mut()
+                        .push(format!("stream {number}: {error}")),
+                }
+            });
+        }
+        requests.ended().await;
+        // Without senders the connection says GOAWAY and has nothing more to do.
+        drop(sender);
+        engine.ended().await;
+        close(stream).await;
+        self.node.fact(Fact::Closed(flow));
+        let mut errors = errors.take();
+        match errors.len() {
+            0 => Ok(()),
+            1 => Err(errors.remove(0)),
+            n => Err(format!("{} (and {} more)", errors[0], n - 1)),
+        }
+    }
+
+    /// HTTP/1.1 names the host in a header, HTTP/2 in `:authority`, which hyper takes from the URI (RFC 9113 §8.3.1).
+    fn request(
+        &self,
+        to: Destination<'_>,
+        target: &str,
+        version: Version,
+    ) -> Result<Request<Body>, String> {
+        let default = if to.https { 443 } else { 80 };
+        let host = if to.port == default {
+            to.host.to_owned()
+        } else {
+            format!("{}:{}", to.host, to.port)
+        };
+        let request = Request::builder().method(Method::GET);
+        let request = if version == Version::HTTP_2 {
+            let uri = Uri::builder().scheme("https").authority(host);
+            let uri = uri.path_and_query(target).build();
+            let uri = uri.map_err(|e| chain(&e))?;
+            request.version(version).uri(uri)
+        } else {
+            request.uri(target).header(HOST, host)
+        };
+        request
+            .header(USER_AGENT, &self.config.user_agent)
+            .body(empty())
+            .map_err(|e| chain(&e))
+    }
+}
+
+/// The status of a response, and the bytes of its body, once that is whole.
+async fn whole(response: hyper::Result<Response<Incoming>>) -> Result<(u16, u64), String> {
+    let response = response.map_err(|e| chain(&e))?;
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await;
+    let body = body.map_err(|e| chain(&e))?;
+    Ok((status, body.to_bytes().len() as u64))
+}
