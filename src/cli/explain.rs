@@ -7,6 +7,7 @@ use serde::Serialize;
 
 mod aes;
 mod brute_force;
+mod cost;
 
 use super::exit::Exit;
 use super::{Colour, coloured, columns, print};
@@ -24,6 +25,8 @@ enum Topic {
     Aes(aes::Arguments),
     /// How many keys there are, and how long it takes to try them all.
     BruteForce(brute_force::Arguments),
+    /// What the operations of TLS cost on this machine, beside what the text says.
+    Cost(cost::Arguments),
 }
 
 /// What a page is printed as.
@@ -39,6 +42,7 @@ pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
     match &arguments.topic {
         Topic::Aes(arguments) => aes::run(arguments, colour),
         Topic::BruteForce(arguments) => brute_force::run(arguments, colour),
+        Topic::Cost(arguments) => cost::run(arguments, colour),
     }
 }
 

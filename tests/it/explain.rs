@@ -100,3 +100,20 @@ fn colour_changes_no_letter() {
         assert!(letters == printed(&["explain", topic]), "{topic}");
     }
 }
+
+/// What is measured depends on the machine; that it is whole does not.
+#[test]
+fn cost() {
+    let text = printed(&["explain", "cost", "--batches", "1"]);
+    assert!(text.contains("RSA-2048 decrypt (private key)") && text.contains("X25519MLKEM768"));
+    let json = printed(&["explain", "cost", "--batches", "1", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["schema"], "tunlab-cost/1");
+    let operations = json["operations"].as_array().unwrap();
+    assert_eq!(operations.len(), 15);
+    assert!(
+        operations
+            .iter()
+            .all(|o| o["median_ns"].as_f64().unwrap() > 0.0)
+    );
+}
