@@ -1,6 +1,11 @@
 //! From secrets to record keys: the key schedule of TLS 1.3 (RFC 8446 §7) below the traffic secrets, and the key
 //! expansion of TLS 1.2 (RFC 5246 §5 and §6.3) below the master secret. Which secret is in use when is not known here.
 
+#[cfg(test)]
+mod rfc8448;
+pub mod tls12;
+pub mod tls13;
+
 use aws_lc_rs::{aead, hmac};
 
 use crate::wire::tls::{TLS12, TLS13};

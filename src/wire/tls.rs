@@ -1,6 +1,7 @@
 //! One TLS record header, one handshake message at a time: RFC 8446 §4 and §5, RFC 5246 §6.2 and §7.4. What is
 //! encrypted cannot be read here; `dissect` decrypts.
 
+pub mod key_exchange;
 mod names;
 
 pub use names::{
