@@ -38,14 +38,10 @@ impl KeyLog {
     /// Takes one line. Comments, unknown labels and lines that are not well-formed are passed over, as a key log may
     /// be read while it is written.
     pub fn line(&mut self, line: &str) {
-        let mut words = line.split_ascii_whitespace();
-        let entry = (|| {
-            let label = Label::read(words.next()?)?;
-            let random = unhex(words.next()?)?.try_into().ok()?;
-            Some(((random, label), unhex(words.next()?)?))
-        })();
-        if let Some((key, secret)) = entry {
-            self.0.insert(key, secret);
+        if let Some((label, random, secret)) = parts(line)
+            && let Some(label) = Label::read(label)
+        {
+            self.0.insert((random, label), secret);
         }
     }
 
@@ -54,6 +50,14 @@ impl KeyLog {
     pub fn secret(&self, random: &[u8; 32], label: Label) -> Option<&[u8]> {
         self.0.get(&(*random, label)).map(Vec::as_slice)
     }
+}
+
+/// Label, client random and secret of a line; `None` when it is not well-formed.
+pub(super) fn parts(line: &str) -> Option<(&str, [u8; 32], Vec<u8>)> {
+    let mut words = line.split_ascii_whitespace();
+    let label = words.next()?;
+    let random = unhex(words.next()?)?.try_into().ok()?;
+    Some((label, random, unhex(words.next()?)?))
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

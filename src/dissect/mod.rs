@@ -12,6 +12,7 @@ mod http;
 mod icmp;
 pub mod key_log;
 pub mod key_schedule;
+pub mod keys;
 pub mod message;
 pub mod opener;
 mod output;

@@ -16,6 +16,7 @@ mod connection;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod http;
+mod keys;
 mod milestones;
 mod packets;
 mod program;
@@ -114,6 +115,7 @@ fn rule(record: &Record<'_>, check: &Check) -> Ruling {
         Check::OrderlyClose { connection } => tcp::orderly_close(record, connection),
         Check::Clean => tcp::clean(record),
         Check::Tls { connection, check } => tls::check(record, connection, check),
+        Check::Keys { connection, check } => keys::check(record, connection, *check),
         Check::CertificateAccepted { node, server_name } => {
             tls::certificate_accepted(record, node, server_name)
         }

@@ -5,7 +5,7 @@ use super::error::{Span, advice};
 use super::network::Network;
 use super::pki::host_name;
 use super::plan::{
-    Check, Connection, Count, Expectation, Milestone, PacketFilter, TlsCheck, Viewer,
+    Check, Connection, Count, Expectation, KeysCheck, Milestone, PacketFilter, TlsCheck, Viewer,
 };
 use super::speech::{group, suite, version};
 use crate::dissect::filter::Filter;
@@ -15,10 +15,11 @@ use crate::net::topology::Topology;
 use crate::wire::tls::{alert_names, alert_number};
 
 /// The families, by their keys.
-const FAMILIES: [&str; 12] = [
+const FAMILIES: [&str; 13] = [
     "program",
     "tcp",
     "tls",
+    "keys",
     "certificate",
     "header",
     "status",
@@ -88,6 +89,7 @@ impl Reader<'_, '_> {
         let check = match item.key {
             "tcp" => self.tcp(&mut table),
             "tls" => self.tls(&mut table),
+            "keys" => self.keys(&mut table),
             "certificate" => self.certificate(&mut table),
             "header" => self.header(&mut table),
             "status" => self.status(&mut table),
@@ -175,6 +177,25 @@ impl Reader<'_, '_> {
         Some(Check::Tls {
             connection: connection?,
             check: check?,
+        })
+    }
+
+    fn keys(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let on = table.required("on", "\"user -> alb:443\"");
+        let connection = on.and_then(|i| self.connection(i));
+        let what = table.exactly_one(&["recomputed", "differ"])?;
+        if !what.boolean()? {
+            let title = format!("`{}` is true or absent", what.key);
+            what.wrong(title, "expected true", None);
+            return None;
+        }
+        let check = match what.key {
+            "recomputed" => KeysCheck::Recomputed,
+            _ => KeysCheck::Differ,
+        };
+        Some(Check::Keys {
+            connection: connection?,
+            check,
         })
     }
 

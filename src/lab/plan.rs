@@ -281,6 +281,13 @@ pub enum Check {
         /// What.
         check: TlsCheck,
     },
+    /// Something about the keys of a TLS connection.
+    Keys {
+        /// Which connection.
+        connection: Connection,
+        /// What.
+        check: KeysCheck,
+    },
     /// The client accepted the server's certificate chain.
     CertificateAccepted {
         /// The client's node.
@@ -398,6 +405,16 @@ pub enum TlsCheck {
     },
 }
 
+/// What is checked of the keys of a TLS connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeysCheck {
+    /// Every secret of the key log and every Finished is what the key schedule makes of the shared secret and the
+    /// handshake messages, and every record opens under a key so computed.
+    Recomputed,
+    /// Client and server write under different keys.
+    Differ,
+}
+
 /// A display filter, as written and as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PacketFilter {
@@ -415,6 +432,7 @@ impl Check {
             Self::Handshake { .. }
             | Self::OrderlyClose { .. }
             | Self::Tls { .. }
+            | Self::Keys { .. }
             | Self::Packets { .. }
             | Self::Readable { .. }
             | Self::NeverSees { .. }

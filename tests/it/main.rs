@@ -13,6 +13,7 @@ mod explain;
 mod goldens;
 mod http2;
 mod kernel;
+mod keys;
 mod openssl;
 mod real;
 mod seeds;

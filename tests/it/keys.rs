@@ -1,0 +1,225 @@
+//! The keys of every TLS connection, computed again from a run's packets and agreements, are those that the engines
+//! used; and when they are not, it is said.
+
+use tunlab::dissect::keys::{Connection, Counts, Gap, How, recompute};
+use tunlab::event::{Event, Fact, HandshakeKind, KeyAgreement, What};
+use tunlab::expect::{Finding, judge};
+use tunlab::lab;
+use tunlab::lab::plan::{self, Check, Expectation, KeysCheck, Plan};
+use tunlab::name::Name;
+use tunlab::run::{Outcome, Run};
+
+use crate::tools::virtual_labs;
+
+fn run(plan: &Plan) -> Outcome {
+    Run::new(plan, 1).execute().unwrap()
+}
+
+fn keys(outcome: &Outcome) -> Vec<Connection> {
+    recompute(&outcome.frames, &outcome.events)
+}
+
+fn only(outcome: &Outcome) -> Connection {
+    let mut all = keys(outcome);
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
+fn counts(agreements: usize, secrets: usize, finished: usize, records: usize) -> Counts {
+    Counts {
+        agreements,
+        secrets,
+        binders: 0,
+        finished,
+        records,
+    }
+}
+
+#[test]
+fn the_keys_of_both_versions() {
+    let tls13 = only(&run(&lab::load("https-through-alb").unwrap()));
+    assert_eq!(tls13.differences(), Vec::<String>::new());
+    assert_eq!(tls13.gaps, []);
+    assert_eq!((tls13.version, tls13.group), (Some(0x0304), Some(0x001d)));
+    assert_eq!(tls13.handshake, HandshakeKind::Full);
+    // Five secrets in the key log; records: the server's flight and the client's Finished, then three and two.
+    assert_eq!(tls13.counts(), counts(1, 5, 2, 7));
+
+    let tls12 = only(&run(&lab::load("timeline-as-written").unwrap()));
+    assert_eq!(tls12.differences(), Vec::<String>::new());
+    assert_eq!(tls12.gaps, []);
+    assert_eq!((tls12.version, tls12.group), (Some(0x0303), Some(0x001d)));
+    // The master secret; Finished, application data and close_notify in both directions.
+    assert_eq!(tls12.counts(), counts(1, 1, 2, 6));
+}
+
+/// What a lab's attackers change on the way is no difference of keys, but why something cannot be computed.
+#[test]
+fn no_lab_uses_other_keys() {
+    for name in virtual_labs() {
+        let outcome = run(&lab::load(name).unwrap());
+        for connection in keys(&outcome) {
+            assert_eq!(connection.differences(), Vec::<String>::new(), "{name}");
+            assert!(!connection.gaps.contains(&Gap::Agreement), "{name}");
+        }
+    }
+}
+
+/// The events, with `change` made to each agreement and each line of the key log.
+fn changed(
+    outcome: &mut Outcome,
+    agreement: impl Fn(&mut KeyAgreement),
+    secret: impl Fn(&mut String),
+) {
+    for Event { what, .. } in &mut outcome.events {
+        match what {
+            What::Fact(Fact::KeysAgreed { agreement: a, .. }) => agreement(a),
+            What::Secret(line) => secret(line),
+            What::Fact(_) | What::Dropped { .. } | What::Limit { .. } | What::Computing { .. } => {}
+        }
+    }
+}
+
+/// Puts another digit at the end of every secret with this label.
+fn other_secret(label: &'static str) -> impl Fn(&mut String) {
+    move |line| {
+        if line.starts_with(label) {
+            let last = line.pop();
+            line.push(if last == Some('0') { '1' } else { '0' });
+        }
+    }
+}
+
+#[test]
+fn an_engine_with_other_secrets_is_noticed() {
+    let plan = lab::load("https-through-alb").unwrap();
+    let mut outcome = run(&plan);
+    changed(
+        &mut outcome,
+        |_| (),
+        other_secret("SERVER_TRAFFIC_SECRET_0"),
+    );
+    let connection = only(&outcome);
+    let differs = "server_application_traffic_secret_0: SERVER_TRAFFIC_SECRET_0 in the key log";
+    assert_eq!(connection.differences(), [differs]);
+
+    // A label that nothing here explains is a difference too.
+    let mut outcome = run(&plan);
+    let rename =
+        |line: &mut String| *line = line.replace("EXPORTER_SECRET", "EARLY_EXPORTER_SECRET");
+    changed(&mut outcome, |_| (), rename);
+    let left = "EARLY_EXPORTER_SECRET of the key log";
+    assert_eq!(only(&outcome).differences(), [left]);
+}
+
+#[test]
+fn another_shared_secret_gives_other_keys() {
+    for (name, secrets) in [("https-through-alb", 2), ("timeline-as-written", 1)] {
+        let mut outcome = run(&lab::load(name).unwrap());
+        changed(&mut outcome, |a| a.shared[0] ^= 1, |_| ());
+        let connection = only(&outcome);
+        // The secrets differ, and the first record of either direction does not open.
+        let differences = connection.differences();
+        assert!(differences.len() > secrets + 1, "{name}: {differences:?}");
+        let in_log = differences.iter().filter(|d| d.ends_with("in the key log"));
+        assert_eq!(in_log.count(), secrets, "{name}: {differences:?}");
+        assert!(matches!(connection.gaps[0], Gap::Record { .. }), "{name}");
+    }
+    // One side alone: the two do not agree.
+    let mut outcome = run(&lab::load("https-through-alb").unwrap());
+    let client = only(&outcome).sent[1].bytes.clone();
+    let spoil_servers = |a: &mut KeyAgreement| {
+        if a.peer == client {
+            a.shared[0] ^= 1;
+        }
+    };
+    changed(&mut outcome, spoil_servers, |_| ());
+    let differs = "shared secret: what the server computed";
+    assert_eq!(only(&outcome).differences(), [differs]);
+}
+
+#[test]
+fn without_the_agreement_the_key_log_is_the_start() {
+    for (name, secrets, records) in [("https-through-alb", 0, 7), ("timeline-as-written", 0, 6)] {
+        let mut outcome = run(&lab::load(name).unwrap());
+        outcome
+            .events
+            .retain(|e| !matches!(e.what, What::Fact(Fact::KeysAgreed { .. })));
+        let connection = only(&outcome);
+        assert_eq!(connection.gaps, [Gap::Agreement], "{name}");
+        assert_eq!(connection.differences(), Vec::<String>::new(), "{name}");
+        // Both Finished are still computed and compared.
+        assert_eq!(
+            connection.counts(),
+            counts(0, secrets, 2, records),
+            "{name}"
+        );
+        assert!(connection.values.iter().any(|v| v.how == How::Logged));
+    }
+}
+
+#[test]
+fn a_packet_that_was_changed_is_no_difference_of_keys() {
+    let mut outcome = run(&lab::load("https-through-alb").unwrap());
+    // Frame 7 carries the server's encrypted flight; its last byte is of the record's tag.
+    *outcome.frames[6].bytes.last_mut().unwrap() ^= 1;
+    let connection = only(&outcome);
+    assert_eq!(connection.differences(), Vec::<String>::new());
+    assert_eq!(connection.gaps, [Gap::Record { frame: 7 }, Gap::Unfinished]);
+}
+
+/// Judges one expectation about the main lab's keys on what is left of a run.
+fn finding(plan: &mut Plan, outcome: &Outcome, check: KeysCheck) -> Finding {
+    let name = |n| Name::new(n).unwrap();
+    plan.expectations = vec![Expectation {
+        that: "x".into(),
+        check: Check::Keys {
+            connection: plan::Connection {
+                from: name("user"),
+                to: name("alb"),
+                port: 443,
+                nth: 1,
+            },
+            check,
+        },
+    }];
+    judge(&outcome.record(plan)).remove(0)
+}
+
+#[test]
+fn the_expectations_hold_and_break() {
+    let mut plan = lab::load("https-through-alb").unwrap();
+    let mut outcome = run(&plan);
+    let held = finding(&mut plan, &outcome, KeysCheck::Recomputed);
+    assert!(held.holds, "{held:?}");
+    assert_eq!(held.measured, "5 secrets, 2 Finished, 7 records");
+    let held = finding(&mut plan, &outcome, KeysCheck::Differ);
+    assert_eq!(
+        (held.holds, held.measured.as_str()),
+        (true, "4 keys, all different")
+    );
+
+    changed(
+        &mut outcome,
+        |_| (),
+        other_secret("CLIENT_TRAFFIC_SECRET_0"),
+    );
+    let broken = finding(&mut plan, &outcome, KeysCheck::Recomputed);
+    assert_eq!(broken.measured, "1 difference");
+    outcome.events.clear();
+    let broken = finding(&mut plan, &outcome, KeysCheck::Recomputed);
+    assert!(
+        broken
+            .explain
+            .unwrap()
+            .contains("known to the engines alone")
+    );
+    let broken = finding(&mut plan, &outcome, KeysCheck::Differ);
+    assert_eq!(broken.measured, "not both");
+    outcome.frames.clear();
+    let broken = finding(&mut plan, &outcome, KeysCheck::Recomputed);
+    assert_eq!(
+        broken.explain.unwrap().rsplit("; ").next(),
+        Some("found no TLS on user -> alb:443")
+    );
+}
