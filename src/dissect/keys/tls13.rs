@@ -66,6 +66,13 @@ impl Walk<'_, '_> {
                 let formula = "HMAC(finished_key under binder_key, hash of the ClientHello up to its binders)";
                 self.computed(BINDER, BOTH, formula, "RFC 8446 §4.2.11.2", &data);
                 self.check(With::Packet { frame }, binder);
+                // For early data; it comes to be whether or not any is sent.
+                let messages = [&self.messages[..], message].concat();
+                let secret = derive_secret(hash, &early, "c e traffic", &messages);
+                let formula = "Derive-Secret(Early Secret, \"c e traffic\", ClientHello)";
+                let name = "client_early_traffic_secret";
+                self.computed(name, BOTH, formula, SCHEDULE, &secret);
+                self.check_log("CLIENT_EARLY_TRAFFIC_SECRET");
                 Some(early)
             });
             self.known.offered.push(early);
