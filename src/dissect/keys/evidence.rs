@@ -8,6 +8,8 @@ use crate::event::{Event, Fact, KeyAgreement, What};
 /// Agreements and secrets of a run.
 pub(super) struct Evidence<'a> {
     agreed: Vec<&'a KeyAgreement>,
+    /// RSA key exchange: pre-master secrets by the first bytes of what they were encrypted to.
+    pre_masters: BTreeMap<[u8; key_log::ENCRYPTED_START], Vec<u8>>,
     log: BTreeMap<[u8; 32], BTreeMap<&'a str, Vec<Vec<u8>>>>,
 }
 
@@ -15,6 +17,7 @@ impl<'a> Evidence<'a> {
     pub(super) fn new(events: &'a [Event]) -> Self {
         let mut new = Self {
             agreed: Vec::new(),
+            pre_masters: BTreeMap::new(),
             log: BTreeMap::new(),
         };
         for event in events {
@@ -31,6 +34,9 @@ impl<'a> Evidence<'a> {
     }
 
     fn line(&mut self, line: &'a str) {
+        if let Some((start, secret)) = key_log::pre_master(line) {
+            self.pre_masters.insert(start, secret);
+        }
         let Some((label, random, secret)) = key_log::parts(line) else {
             return;
         };
@@ -54,6 +60,12 @@ impl<'a> Evidence<'a> {
     ) -> Option<&'a KeyAgreement> {
         let mut agreed = self.agreed.iter().copied();
         agreed.find(|a| a.group == group && a.public == public && a.peer == peer)
+    }
+
+    /// The pre-master secret that was encrypted to this.
+    pub(super) fn pre_master(&self, encrypted: &[u8]) -> Option<&[u8]> {
+        let start = encrypted.first_chunk()?;
+        self.pre_masters.get(start).map(Vec::as_slice)
     }
 
     /// The secrets with `label` of the connection whose ClientHello has `random`.

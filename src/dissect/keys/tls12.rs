@@ -1,14 +1,15 @@
 //! TLS 1.2, message by message: what each one lets both ends compute (RFC 5246 §8.1 and §6.3, RFC 7627).
 
 use super::Gap;
-use super::value::{By, End, With};
+use super::value::{By, End, How, With};
 use super::walk::{Walk, name};
 use crate::dissect::key_schedule::tls12::{extended_master_secret, master_secret, verify_data};
 use crate::dissect::key_schedule::tls13::transcript_hash;
 use crate::dissect::key_schedule::{SuiteParameters, key_block};
 use crate::event::HandshakeKind;
 use crate::wire::tls::key_exchange::{
-    ClientOffer, ServerChoice, client_key_exchange, server_key_exchange, tls12_session_ticket,
+    ClientOffer, ServerChoice, client_key_exchange, rsa_client_key_exchange, server_key_exchange,
+    tls12_session_ticket,
 };
 use crate::wire::tls::{group_name, handshake_type};
 
@@ -98,14 +99,34 @@ impl Walk<'_, '_> {
                 self.sent(End::Client, frame, clear, &what, share);
                 self.agreement(group, share, &server_share)
             }
-            None => {
-                self.gap(Gap::Agreement);
-                None
-            }
+            None => self.encrypted_pre_master(frame, body, clear)?,
         };
         let computed = shared.map(|shared| self.master_of(suite, &shared));
         self.master(suite, computed);
         Some(())
+    }
+
+    /// RSA key exchange (RFC 5246 §7.4.7.1): the client draws the pre-master secret, and only who has the certificate's
+    /// private key can read it. The inner `None` when nobody told it.
+    fn encrypted_pre_master(
+        &mut self,
+        frame: usize,
+        body: &[u8],
+        clear: bool,
+    ) -> Option<Option<Vec<u8>>> {
+        let encrypted = rsa_client_key_exchange(body)?;
+        let what = "pre-master secret, encrypted with RSA";
+        self.sent(End::Client, frame, clear, what, encrypted);
+        self.pre_master = "pre-master secret";
+        let found = self.evidence.pre_master(encrypted).map(<[u8]>::to_vec);
+        match &found {
+            Some(secret) => {
+                let by = By::One(End::Client);
+                self.value(self.pre_master, by, How::Drawn, "RFC 5246 §7.4.7.1", secret);
+            }
+            None => self.gap(Gap::Agreement),
+        }
+        Some(found)
     }
 
     /// The master secret under a pre-master secret, its formula and where that is written.
@@ -117,8 +138,9 @@ impl Walk<'_, '_> {
         let (client, server) = (self.hello.client_random, self.hello.server_random);
         if !self.hello.extended_master_secret {
             let master = master_secret(suite.hash, pre_master, &client, &server);
-            let formula = "PRF(shared secret, \"master secret\", client random + server random)";
-            return (master, formula.into(), "RFC 5246 §8.1");
+            let of = self.pre_master;
+            let formula = format!("PRF({of}, \"master secret\", client random + server random)");
+            return (master, formula, "RFC 5246 §8.1");
         }
         let digest = transcript_hash(suite.hash, &self.messages);
         let name = format!("hash of {}", self.so_far());
@@ -126,7 +148,8 @@ impl Walk<'_, '_> {
         self.computed(&name, BOTH, &formula, "RFC 7627 §3", &digest);
         let master = extended_master_secret(suite.hash, pre_master, &self.messages);
         let formula = format!(
-            "PRF(shared secret, \"extended master secret\", hash of {})",
+            "PRF({}, \"extended master secret\", hash of {})",
+            self.pre_master,
             self.so_far()
         );
         (master, formula, "RFC 7627 §4")
@@ -162,11 +185,27 @@ impl Walk<'_, '_> {
             &self.hello.server_random,
         );
         let [client, server] = &blocks;
-        let parts = [&client.key, &server.key, &client.iv, &server.iv];
+        let parts = [
+            &client.mac,
+            &server.mac,
+            &client.key,
+            &server.key,
+            &client.iv,
+            &server.iv,
+        ];
         let block: Vec<u8> = parts.into_iter().flatten().copied().collect();
-        let formula = "PRF(master secret, \"key expansion\", server random + client random), cut in the order client \
-            key, server key, client IV, server IV";
-        self.computed("key block", BOTH, formula, "RFC 5246 §6.3", &block);
+        // Client's part before the server's, of each kind; AEAD suites have no MAC keys, CBC suites no IVs.
+        let cut = match (client.mac.is_empty(), client.iv.is_empty()) {
+            (true, _) => "client key, server key, client IV, server IV",
+            (false, true) => "client MAC key, server MAC key, client key, server key",
+            (false, false) => {
+                "client MAC key, server MAC key, client key, server key, client IV, server IV"
+            }
+        };
+        let formula = format!(
+            "PRF(master secret, \"key expansion\", server random + client random), cut in the order {cut}"
+        );
+        self.computed("key block", BOTH, &formula, "RFC 5246 §6.3", &block);
         self.known.blocks = Some(blocks);
         self.known.master = Some(master);
     }

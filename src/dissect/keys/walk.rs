@@ -8,7 +8,8 @@ use super::records::{Record, Stream};
 use super::value::{By, Check, Content, End, How, ProtectedRecord, RecordKeys, Sent, Value, With};
 use super::{Connection, Gap};
 use crate::dissect::key_schedule::tls13::message_hash;
-use crate::dissect::key_schedule::{Opener, SuiteParameters, TrafficKeys, suite_parameters};
+use crate::dissect::key_schedule::{SuiteParameters, TrafficKeys, suite_parameters};
+use crate::dissect::opener::Opener;
 use crate::event::{HandshakeKind, KeyAgreement};
 use crate::wire::tls::key_exchange::{ClientOffer, ServerChoice};
 use crate::wire::tls::{
@@ -57,6 +58,7 @@ pub(super) fn walk(
         hello: Hello::default(),
         sides: Default::default(),
         checked: Vec::new(),
+        pre_master: "shared secret",
         known: Known::default(),
         lost: false,
     };
@@ -84,6 +86,8 @@ pub(super) struct Walk<'a, 's> {
     pub(super) sides: [Side; 2],
     /// Labels of the key log that a value was compared with.
     checked: Vec<&'static str>,
+    /// TLS 1.2: what is the pre-master secret, by its name among the values.
+    pub(super) pre_master: &'static str,
     pub(super) known: Known,
     /// The handshake cannot be followed any further.
     lost: bool,
@@ -98,6 +102,7 @@ pub(super) struct Hello {
     pub(super) client: Vec<u8>,
     pub(super) retried: bool,
     pub(super) extended_master_secret: bool,
+    encrypt_then_mac: bool,
     /// TLS 1.2.
     pub(super) session_id: Vec<u8>,
     /// TLS 1.2: the ticket that the server gave.
@@ -319,6 +324,7 @@ impl Walk<'_, '_> {
             return Some(());
         }
         self.hello.server_random = hello.random;
+        self.hello.encrypt_then_mac = hello.encrypt_then_mac;
         self.sent(End::Server, frame, true, "random", &hello.random);
         self.push("ServerHello", message);
         if hello.version() == TLS13 {
@@ -330,7 +336,8 @@ impl Walk<'_, '_> {
 
     /// From the next record on, `end` writes under `keys`.
     pub(super) fn use_keys(&mut self, end: End, under: &str, keys: TrafficKeys, confirmed: bool) {
-        let opener = self.suite.and_then(|s| Opener::new(s, keys.clone()));
+        let encrypt_then_mac = self.hello.encrypt_then_mac;
+        let opener = (self.suite).and_then(|s| Opener::new(s, keys.clone(), encrypt_then_mac));
         self.sides[end as usize].using = opener.map(|o| (self.out.keys.len(), o));
         self.sides[end as usize].confirmed = confirmed;
         self.out.keys.push(RecordKeys {
@@ -522,14 +529,20 @@ const fn key_exchange_source(group: u16) -> &'static str {
     }
 }
 
-/// The nonce of a record (RFC 8446 §5.3, RFC 5288 §3, RFC 7905 §2).
+/// The nonce of a record (RFC 8446 §5.3, RFC 5288 §3, RFC 7905 §2), or with CBC its initialisation vector (RFC 5246
+/// §6.2.3.2).
 fn nonce(keys: &TrafficKeys, sequence: u64, fragment: &[u8]) -> Vec<u8> {
     const IMPLICIT: usize = 4;
     const EXPLICIT: usize = 8;
+    const CBC: usize = 16;
     let mut nonce = keys.iv.clone();
-    if nonce.len() == IMPLICIT {
-        nonce.extend(fragment.iter().take(EXPLICIT));
-        return nonce;
+    match nonce.len() {
+        0 => return fragment.iter().take(CBC).copied().collect(),
+        IMPLICIT => {
+            nonce.extend(fragment.iter().take(EXPLICIT));
+            return nonce;
+        }
+        _ => {}
     }
     for (n, s) in nonce.iter_mut().rev().zip(sequence.to_le_bytes()) {
         *n ^= s;

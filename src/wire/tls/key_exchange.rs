@@ -144,6 +144,14 @@ pub fn client_key_exchange(body: &[u8]) -> Option<&[u8]> {
     r.0.is_empty().then_some(share)
 }
 
+/// The encrypted pre-master secret in the body of a ClientKeyExchange with RSA (RFC 5246 §7.4.7.1).
+#[must_use]
+pub fn rsa_client_key_exchange(body: &[u8]) -> Option<&[u8]> {
+    let mut r = Reader(body);
+    let encrypted = r.vector16()?.0;
+    r.0.is_empty().then_some(encrypted)
+}
+
 /// The ticket in the body of a NewSessionTicket of TLS 1.3, and the nonce by which its pre-shared key is derived.
 #[must_use]
 pub fn new_session_ticket(body: &[u8]) -> Option<NewTicket<'_>> {
@@ -253,5 +261,8 @@ mod tests {
             assert_eq!(client_key_exchange(&server[3..][..n.min(2)]), None);
         }
         assert_eq!(client_key_exchange(&[1, 2, 3]), None, "more than a share");
+        assert_eq!(rsa_client_key_exchange(&[0, 2, 1, 2]), Some(&[1, 2][..]));
+        assert_eq!(rsa_client_key_exchange(&[0, 2, 1, 2, 3]), None);
+        assert_eq!(rsa_client_key_exchange(&[0, 2, 1]), None);
     }
 }
