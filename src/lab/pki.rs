@@ -418,6 +418,60 @@ mod tests {
     }
 
     #[test]
+    fn how_a_client_looks_at_certificates() {
+        use crate::role::config::Role;
+        use crate::tls::config::{ClockSkew, Revocation, Validation, Validator};
+        let validation = |more: &str| {
+            let plan = lab(&format!("[node.user.browser]\n{more}"))?;
+            let found = plan.roles.iter().find_map(|(_, role)| match role {
+                Role::Browser(browser) => Some(browser.tls.validation),
+                _ => None,
+            });
+            Ok::<_, String>(found.unwrap())
+        };
+        assert_eq!(validation(""), Ok(Validation::default()));
+        let all = "validator = \"browser\"\nrevocation = \"crl\"\nclock-skew = \"-400 days\"";
+        assert_eq!(
+            validation(all),
+            Ok(Validation {
+                validator: Validator::Browser,
+                revocation: Revocation::Crl,
+                clock_skew: ClockSkew(-400 * 86_400),
+            })
+        );
+        for (text, seconds) in [
+            ("90 s", 90),
+            ("+1.5 h", 5_400),
+            ("1 day", 86_400),
+            ("-0", 0),
+        ] {
+            let read = validation(&format!("clock-skew = \"{text}\""));
+            assert_eq!(read.unwrap().clock_skew, ClockSkew(seconds), "{text}");
+        }
+        let all = [
+            "validator = \"chrome\"\nrevocation = \"ocsp\"\nclock-skew = \"-1.5 days\"",
+            "clock-skew = \"--1 s\"",
+            "clock-skew = \"1 ms\"",
+            "clock-skew = \"40000 days\"",
+            "clock-skew = 5",
+        ];
+        let said: Vec<String> = all.iter().map(|m| validation(m).unwrap_err()).collect();
+        insta::assert_snapshot!(said.join("\n\n"), @r#"
+        4: unknown validator `chrome` | no validator has this name | known here: `webpki`, `browser`
+        5: unknown source of revocations `ocsp` | no source of revocations has this name | known here: `off`, `crl`
+        6: `clock-skew` is not a signed time | expected whole seconds, hours or days, at most 100 years, such as "-400 days"
+
+        4: `clock-skew` is not a signed time | expected whole seconds, hours or days, at most 100 years, such as "-400 days"
+
+        4: `clock-skew` is not a signed time | expected whole seconds, hours or days, at most 100 years, such as "-400 days"
+
+        4: `clock-skew` is not a signed time | expected whole seconds, hours or days, at most 100 years, such as "-400 days"
+
+        4: `clock-skew` is not a text | expected a text such as "…", found an integer
+        "#);
+    }
+
+    #[test]
     fn refusals_are_expected_with_their_defect() {
         let expect = |check: &str| {
             lab(&format!(

@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::decode::{Fields, Item};
 use super::pki::Pki;
 use crate::tls::config::{
-    ClientCertificates, ClientTakes, ClientTls, Group, Resumption, ServerTakes, ServerTls, Suite,
-    Version,
+    ClientCertificates, ClientTakes, ClientTls, ClockSkew, Group, Resumption, Revocation,
+    ServerTakes, ServerTls, Suite, Validation, Validator, Version,
 };
+use crate::units::parse_duration;
 use crate::wire::tls::suite_number;
 
 const VERSIONS: [(&str, Version); 2] = [("1.2", Version::Tls12), ("1.3", Version::Tls13)];
@@ -20,6 +21,7 @@ pub(super) fn client(table: &mut Fields<'_>, pki: &Pki<'_>) -> Option<ClientTls>
     let alpn = table.or("alpn", http_1_1(), alpn);
     let resume = table.or("resume", false, Item::boolean);
     let certificate = table.or("certificate", None, |i| pki.certificate_of(i).map(Some));
+    let validation = validation(table);
     let takes = table.or("takes", ClientTakes::default(), client_takes);
     let Spoken {
         versions,
@@ -34,8 +36,59 @@ pub(super) fn client(table: &mut Fields<'_>, pki: &Pki<'_>) -> Option<ClientTls>
         resume: resume?,
         certificate: certificate?,
         trust: trust?,
+        validation: validation?,
         takes: takes?,
     })
+}
+
+/// How a client looks at a server's certificate.
+fn validation(table: &mut Fields<'_>) -> Option<Validation> {
+    let validator = table.or("validator", Validator::default(), |i| {
+        i.one_of("validator", &Validator::WORDS)
+    });
+    let revocation = table.or("revocation", Revocation::default(), |i| {
+        i.one_of("source of revocations", &Revocation::WORDS)
+    });
+    let clock_skew = table.or("clock-skew", ClockSkew::default(), clock_skew);
+    Some(Validation {
+        validator: validator?,
+        revocation: revocation?,
+        clock_skew: clock_skew?,
+    })
+}
+
+/// A signed time in whole seconds, or in days: "-400 days", "90 s".
+fn clock_skew(item: Item<'_>) -> Option<ClockSkew> {
+    const DAY: u64 = 86_400;
+    /// A lab's clock is in this century: what is beyond shows 1970 or no certificate's date.
+    const YEARS_MAX: u64 = 100;
+    let text = item.text()?;
+    let (behind, size) = match text.strip_prefix('-') {
+        Some(size) => (true, size),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let days = size
+        .strip_suffix("days")
+        .or_else(|| size.strip_suffix("day"));
+    let seconds = match days {
+        Some(days) => days
+            .trim()
+            .parse::<u64>()
+            .ok()
+            .and_then(|d| d.checked_mul(DAY)),
+        None => parse_duration(size)
+            .ok()
+            .filter(|d| d.subsec_nanos() == 0)
+            .map(|d| d.as_secs()),
+    };
+    let seconds = seconds.filter(|s| *s <= YEARS_MAX * 365 * DAY);
+    let Some(seconds) = seconds.and_then(|s| i64::try_from(s).ok()) else {
+        let label =
+            "expected whole seconds, hours or days, at most 100 years, such as \"-400 days\"";
+        item.wrong("`clock-skew` is not a signed time", label, None);
+        return None;
+    };
+    Some(ClockSkew(if behind { -seconds } else { seconds }))
 }
 
 /// Reads what a listener's table says about TLS: nothing for an HTTP listener, which has no `certificate`.

@@ -79,7 +79,7 @@ impl Browser {
                     self.node.fact(Fact::CertificateAccepted {
                         flow,
                         server_name: to.host.into(),
-                        date: clock.date(),
+                        date: self.tls.date(clock),
                         chain: facts.chain,
                         anchor: facts.anchor,
                     });

@@ -1,32 +1,34 @@
 //! The client's side of TLS.
 
+mod browser;
 mod verifier;
 
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::time_provider::TimeProvider;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use self::verifier::{Judge, Trust, Verdict};
 use super::authority::Pki;
-use super::config::{ClientTakes, ClientTls};
+use super::config::{ClientTakes, ClientTls, ClockSkew};
 use super::handshake::{
-    Established, Failure, LabTime, PerKind, SetupError, engine_error, explain, give_up, protocols,
-    versions,
+    Established, Failure, PerKind, SetupError, engine_error, explain, give_up, protocols, versions,
 };
 use super::key_log::Secrets;
 use super::pace::{Pace, Paced};
 use super::random::{Randomness, Scoped};
 use super::{facts, provider};
 use crate::event::KeyAgreement;
-use crate::time::Clock;
+use crate::time::{Clock, UnixSeconds};
 
 /// How a client speaks TLS, ready for connections.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub struct ClientSetup {
     /// Both configurations' verifier. A session is resumed only under the verifier that it began with, so that it
     /// must be the same for all connections.
     judge: Arc<Judge>,
+    clock_skew: ClockSkew,
     takes: ClientTakes,
 }
 
@@ -54,14 +57,14 @@ impl ClientSetup {
         secrets: &Secrets,
     ) -> Result<Self, SetupError> {
         let versions = versions(&tls.versions)?;
-        let trust = Arc::new(Trust::new(&tls.trust, pki)?);
+        let trust = Arc::new(Trust::new(&tls.trust, tls.validation, pki)?);
         let judge = Arc::new(Judge::new(&trust));
         let identity = match &tls.certificate {
             Some(name) => Some(pki.identity(name)?),
             None => None,
         };
         let config = |provider: CryptoProvider| {
-            let time = Arc::new(LabTime(clock.clone()));
+            let time = Arc::new(OwnTime(clock.clone(), tls.validation.clock_skew));
             let builder = ClientConfig::builder_with_details(Arc::new(provider), time)
                 .with_protocol_versions(&versions)?
                 .dangerous()
@@ -85,8 +88,26 @@ impl ClientSetup {
                 system: config(provider::system(&tls.groups, &tls.suites))?,
             },
             judge,
+            clock_skew: tls.validation.clock_skew,
             takes: tls.takes,
         })
+    }
+
+    /// The date by the client's own clock, which may be wrong.
+    #[must_use]
+    pub fn date(&self, clock: &Clock) -> UnixSeconds {
+        self.clock_skew.shown(clock.date())
+    }
+}
+
+/// The client's own clock as the engine wants it.
+#[derive(Debug)]
+struct OwnTime(Clock, ClockSkew);
+
+impl TimeProvider for OwnTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        let date = self.1.shown(self.0.date());
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(date.0)))
     }
 }
 
@@ -156,12 +177,19 @@ where
 }
 
 fn failure(error: &io::Error, verdict: Option<Verdict>, agreed: Vec<KeyAgreement>) -> Failure {
+    let refused = match verdict {
+        Some(Verdict::Refused(refused)) => Some(refused),
+        Some(Verdict::Accepted { .. }) | None => None,
+    };
+    // What the judge says of a refused chain is more than the engine passes on.
+    let error = match (&refused, engine_error(error)) {
+        (Some(refused), _) => refused.error.clone(),
+        (None, Some(error)) => explain(error),
+        (None, None) => error.to_string(),
+    };
     Failure {
-        error: engine_error(error).map_or_else(|| error.to_string(), explain),
-        refused: match verdict {
-            Some(Verdict::Refused(refused)) => Some(refused),
-            Some(Verdict::Accepted { .. }) | None => None,
-        },
+        error,
+        refused,
         agreed,
     }
 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 use crate::wire::tls::suite_name;
 
 mod pki;
+mod validation;
 
 pub use self::pki::{
     AuthoritySpec, CertificateSpec, ChainPart, CrlSpec, Issuer, KeyKind, KeyUse, PkiSpec, Purpose,
     Signature, Validity,
 };
+pub use self::validation::{ClockSkew, Revocation, Validation, Validator};
 
 /// TLS protocol versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -162,6 +164,8 @@ pub struct ClientTls {
     pub certificate: Option<String>,
     /// Authorities it trusts, by name.
     pub trust: Vec<String>,
+    /// How it looks at a server's certificate.
+    pub validation: Validation,
     /// Modelled time.
     pub takes: ClientTakes,
 }
@@ -177,6 +181,7 @@ impl Default for ClientTls {
             resume: false,
             certificate: None,
             trust: vec![],
+            validation: Validation::default(),
             takes: ClientTakes::default(),
         }
     }

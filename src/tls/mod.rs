@@ -19,6 +19,8 @@ pub mod server;
 pub mod static_rsa;
 
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

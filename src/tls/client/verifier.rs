@@ -1,5 +1,5 @@
-//! A client's judgement of a server's chain: the engine's checks (signatures, dates, purpose, name), and a record of
-//! what was judged.
+//! A client's judgement of a server's chain: the engine's checks (signatures, dates, purpose, name, revocation), those
+//! that browsers add, and a record of what was judged.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,29 +9,48 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
+use super::browser::{self, Broken};
 use crate::event::{CertificateDefect, CertificateFacts};
+use crate::time::UnixSeconds;
 use crate::tls::authority::Pki;
-use crate::tls::config::Suite;
+use crate::tls::config::{Revocation, Suite, Validation, Validator};
 use crate::tls::handshake::{Refused, SetupError};
 use crate::tls::{facts, provider};
 
-/// The authorities that a client trusts.
+/// The authorities that a client trusts, and how it looks at what they issued.
 pub(super) struct Trust {
     /// Trusts them all.
     all: Arc<WebPkiServerVerifier>,
-    /// Common name of each root, and a verifier that trusts it alone.
-    each: Vec<(String, Arc<WebPkiServerVerifier>)>,
+    /// Each root, and a verifier that trusts it alone.
+    each: Vec<(CertificateFacts, Arc<WebPkiServerVerifier>)>,
+    validator: Validator,
 }
 
 impl Trust {
-    pub(super) fn new(names: &[String], pki: &Pki) -> Result<Self, SetupError> {
+    pub(super) fn new(
+        names: &[String],
+        validation: Validation,
+        pki: &Pki,
+    ) -> Result<Self, SetupError> {
         if names.is_empty() {
             return Err(SetupError::Trust);
         }
         // Checks draw nothing, so that either provider's are right.
         let provider = Arc::new(provider::system(&[], &Suite::USUAL));
+        let mut crls = Vec::new();
+        for name in names {
+            match validation.revocation {
+                Revocation::Off => {}
+                Revocation::Crl => crls.extend(pki.crl(name)?.cloned()),
+            }
+        }
         let verifier = |roots| {
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                .with_crls(crls.clone())
+                .only_check_end_entity_revocation()
+                .allow_unknown_revocation_status()
+                .enforce_revocation_expiration()
+                .build()
         };
         let mut all = RootCertStore::empty();
         let mut each = Vec::new();
@@ -40,21 +59,55 @@ impl Trust {
             let mut alone = RootCertStore::empty();
             all.add(root.clone())?;
             alone.add(root.clone())?;
-            each.push((facts::certificate(root).subject, verifier(alone)?));
+            each.push((facts::certificate(root), verifier(alone)?));
         }
         Ok(Self {
             all: verifier(all)?,
             each,
+            validator: validation.validator,
         })
     }
 
-    /// The root that ends an accepted chain: the first that accepts it alone.
-    fn anchor(&self, accepts: impl Fn(&WebPkiServerVerifier) -> bool) -> Option<String> {
-        let found = match self.each.as_slice() {
-            [only] => Some(only),
-            several => several.iter().find(|(_, verifier)| accepts(verifier)),
-        };
-        found.map(|(name, _)| name.clone())
+    /// Common name of the root that ends an accepted chain: the first that accepts it alone, or what a browser says
+    /// against all of those.
+    fn anchor(
+        &self,
+        now: UnixTime,
+        accepts: impl Fn(&WebPkiServerVerifier) -> bool,
+    ) -> Result<String, Broken> {
+        let alone = self.each.len() == 1;
+        let able = self
+            .each
+            .iter()
+            .filter(|(_, verifier)| alone || accepts(verifier));
+        let mut broken = None;
+        for (root, _) in able {
+            let good = match self.validator {
+                Validator::Webpki => Ok(()),
+                Validator::Browser => browser::anchor(root, UnixSeconds(now.as_secs())),
+            };
+            match good {
+                Ok(()) => return Ok(root.subject.clone()),
+                Err(why) => broken = broken.or(Some(why)),
+            }
+        }
+        broken.map_or_else(|| Ok(String::new()), Err)
+    }
+
+    /// What a browser says against the server's own certificate.
+    fn leaf(&self, leaf: &CertificateDer<'_>) -> Result<(), Broken> {
+        match self.validator {
+            Validator::Webpki => Ok(()),
+            Validator::Browser => browser::leaf(leaf),
+        }
+    }
+
+    /// The error that goes to the engine, which chooses the alert by it.
+    fn told(&self, refused: &Refused, error: Error) -> Error {
+        match self.validator {
+            Validator::Webpki => error,
+            Validator::Browser => browser::refusal(refused.error.clone()),
+        }
     }
 }
 
@@ -72,7 +125,7 @@ pub(super) enum Verdict {
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.each.iter().map(|(name, _)| name);
+        let names = self.each.iter().map(|(root, _)| &root.subject);
         f.debug_list().entries(names).finish()
     }
 }
@@ -141,23 +194,42 @@ impl ServerCertVerifier for Judge {
         let verify = |verifier: &WebPkiServerVerifier| {
             verifier.verify_server_cert(leaf, intermediates, server_name, ocsp, now)
         };
-        let result = verify(&self.trust.all);
         let sent: Vec<_> = std::iter::once(leaf)
             .chain(intermediates)
             .cloned()
             .collect();
-        let verdict = match &result {
-            Ok(_) => Verdict::Accepted {
-                chain: sent.iter().map(facts::certificate).collect(),
-                anchor: self
-                    .trust
-                    .anchor(|verifier| verify(verifier).is_ok())
-                    .unwrap_or_default(),
-            },
-            Err(error) => Verdict::Refused(Refused::new(error, &sent, now)),
-        };
-        self.decide(verdict);
-        result
+        let result = verify(&self.trust.all).map_err(|error| {
+            let refused = Refused::new(&error, &sent, now);
+            (refused, error)
+        });
+        let judged = result.and_then(|verified| {
+            let rules = self.trust.leaf(leaf);
+            let anchor = rules.and_then(|()| self.trust.anchor(now, |v| verify(v).is_ok()));
+            let chain = sent.iter().map(facts::certificate).collect();
+            match anchor {
+                Ok(anchor) => Ok((verified, Verdict::Accepted { chain, anchor })),
+                Err((defect, error)) => {
+                    let told = browser::refusal(error.clone());
+                    let refused = Refused {
+                        defect,
+                        error,
+                        chain,
+                    };
+                    Err((refused, told))
+                }
+            }
+        });
+        match judged {
+            Ok((verified, verdict)) => {
+                self.decide(verdict);
+                Ok(verified)
+            }
+            Err((refused, error)) => {
+                let told = self.trust.told(&refused, error);
+                self.decide(Verdict::Refused(refused));
+                Err(told)
+            }
+        }
     }
 
     fn verify_tls12_signature(
