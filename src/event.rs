@@ -174,6 +174,72 @@ pub struct CertificateFacts {
     pub bytes: usize,
 }
 
+/// What an attacker did to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attack {
+    /// The connection, in the direction of what was sent: local is what its packets have as source.
+    pub flow: Flow,
+    /// Where in that direction's stream it is: bytes before it.
+    pub offset: u64,
+    /// What.
+    pub deed: Deed,
+}
+
+/// Kinds of attacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// One bit of a record was flipped.
+    Flipped {
+        /// The record's number among those that say they are application data.
+        record: u64,
+        /// The bit of its fragment.
+        bit: u64,
+    },
+    /// A record was sent a second time.
+    Replayed {
+        /// As for `Flipped`.
+        record: u64,
+    },
+    /// TLS 1.3 was taken out of a ClientHello.
+    VersionStripped,
+    /// Nothing of this direction was passed on from here: a FIN instead.
+    Truncated {
+        /// The last record that passed, as for `Flipped`.
+        record: u64,
+    },
+}
+
+impl Deed {
+    /// The words of all kinds.
+    pub const WORDS: [&str; 4] = ["flip", "replay", "strip-version", "truncate"];
+
+    /// A stable short word, as in lab files.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Flipped { .. } => "flip",
+            Self::Replayed { .. } => "replay",
+            Self::VersionStripped => "strip-version",
+            Self::Truncated { .. } => "truncate",
+        }
+    }
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flipped { record, bit } => {
+                write!(f, "flips bit {bit} of encrypted record {record}")
+            }
+            Self::Replayed { record } => write!(f, "sends encrypted record {record} again"),
+            Self::VersionStripped => f.write_str("takes TLS 1.3 out of the ClientHello"),
+            Self::Truncated { record } => {
+                write!(f, "ends the connection behind encrypted record {record}")
+            }
+        }
+    }
+}
+
 /// Something a program on a node did or learnt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
@@ -360,6 +426,26 @@ pub enum Fact {
         /// What it printed to its error output, up to 64 KiB.
         errors: String,
     },
+    /// Somebody in the middle took a connection in and opened another one to its server, in the client's name.
+    Intercepted {
+        /// With the client: local is the server's address.
+        client: Flow,
+        /// With the server: local is the client's address.
+        server: Flow,
+    },
+    /// An attacker did something to a connection.
+    Attacked(Attack),
+    /// What an attacker could make of a connection that passed.
+    Overheard {
+        /// The client's connection, local being the client.
+        flow: Flow,
+        /// What was readable, piece by piece.
+        readable: Vec<String>,
+        /// Encrypted records that could not be opened.
+        sealed_records: u64,
+        /// Bytes of their fragments.
+        sealed_bytes: u64,
+    },
     /// A step of the scenario failed.
     StepFailed {
         /// Why.
@@ -395,6 +481,9 @@ impl Fact {
             | Self::ResponseReceived { .. }
             | Self::ProgramStarted { .. }
             | Self::ProgramEnded { .. }
+            | Self::Intercepted { .. }
+            | Self::Attacked(_)
+            | Self::Overheard { .. }
             | Self::Closed(_) => None,
         }
     }

@@ -208,7 +208,11 @@ fn door_plate(arguments: &Arguments, plan: &Plan, standing: &Standing, folder: &
     }
     let zones = plan.roles.iter().filter_map(|(_, role)| match role {
         Role::Resolver(resolver) => Some(&resolver.zone),
-        Role::Browser(_) | Role::Alb(_) | Role::App(_) | Role::Program(_) => None,
+        Role::Browser(_)
+        | Role::Alb(_)
+        | Role::App(_)
+        | Role::Program(_)
+        | Role::Interceptor(_) => None,
     });
     let records: Vec<_> = zones.flatten().collect();
     if !records.is_empty() {

@@ -39,11 +39,17 @@ pub(super) fn find<'a>(record: &Record<'a>, wanted: &Connection) -> Option<Found
 }
 
 fn search<'a>(frames: &'a [Frame], plan: &Plan, wanted: &Connection) -> Option<Found<'a>> {
+    let from = plan.topology.node(wanted.from.as_str());
     let opens = |f: &&Frame| {
+        // Whoever sends in another's name opens a connection of its own.
+        let sender = middle(plan, f).filter(|m| m.sends).map(|m| m.node);
         f.tcp
             .is_some_and(|t| t.part == TcpPart::Syn && !t.retransmission)
             && f.destination.port() == wanted.port
-            && has_address(&plan.topology, &wanted.from, f.source.ip())
+            && match sender {
+                Some(sender) => Some(sender) == from,
+                None => has_address(&plan.topology, &wanted.from, f.source.ip()),
+            }
             && has_address(&plan.topology, &wanted.to, f.destination.ip())
     };
     let syn = frames.iter().filter(opens).nth(wanted.nth - 1)?;
@@ -54,6 +60,37 @@ fn search<'a>(frames: &'a [Frame], plan: &Plan, wanted: &Connection) -> Option<F
     Some(Found {
         client,
         frames: frames.iter().filter(belongs).collect(),
+    })
+}
+
+/// Who is really at an end of a frame that passes through a node in the middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Middle {
+    /// The node in the middle.
+    pub(crate) node: usize,
+    /// Whether it sent the frame, in another's name; else it is the one that gets it.
+    pub(crate) sends: bool,
+}
+
+/// Who is in the middle of the connection of `frame`, when somebody is. At the taps of that node the NIC tells which
+/// of its two connections it is, at others it is the one of the clients' side.
+pub(crate) fn middle(plan: &Plan, frame: &Frame) -> Option<Middle> {
+    let topology = &plan.topology;
+    let (source, destination) = (frame.source, frame.destination);
+    frame.stream?;
+    let concerned = topology.intercepts.iter();
+    let intercept = concerned
+        .into_iter()
+        .find(|i| i.concerns(source, destination))?;
+    let server_side = [
+        Some(intercept.server_side),
+        topology.peer(intercept.server_side),
+    ];
+    let from_server = source == intercept.to;
+    Some(Middle {
+        node: intercept.by,
+        // It stands in for the server on one side, and for the client on the other.
+        sends: server_side.contains(&Some(frame.tap.0)) != from_server,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{Event, Fact, Flow, What};
+use crate::event::{Attack, Event, Fact, Flow, What};
 use crate::lab::plan::{Milestone, Plan};
 use crate::name::Name;
 use crate::role::config::Role;
@@ -153,7 +153,10 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::RequestSent { flow, .. }
         | Fact::RequestReceived { flow, .. }
         | Fact::ResponseSent { flow, .. }
-        | Fact::ResponseReceived { flow, .. } => Some(*flow),
+        | Fact::ResponseReceived { flow, .. }
+        | Fact::Intercepted { client: flow, .. }
+        | Fact::Attacked(Attack { flow, .. })
+        | Fact::Overheard { flow, .. } => Some(*flow),
         Fact::LookupSent { .. }
         | Fact::LookupAnswered { .. }
         | Fact::LookupFailed { .. }

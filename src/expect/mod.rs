@@ -12,6 +12,7 @@ use crate::net::topology::{NodeKind, Topology};
 use crate::time::Instant;
 use crate::units::show_duration;
 
+pub(crate) mod attack;
 mod connection;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -24,6 +25,7 @@ mod tcp;
 mod timing;
 mod tls;
 
+pub(crate) use connection::{Middle, flags, middle};
 pub use milestones::milestones;
 pub(crate) use milestones::{fact, role_of};
 pub(crate) use tcp::retransmitted;
@@ -141,6 +143,13 @@ fn rule(record: &Record<'_>, check: &Check) -> Ruling {
         } => packets::count(record, on.as_ref(), *viewer, filter, *count),
         Check::Readable { on, text, readable } => packets::readable(record, on, text, *readable),
         Check::NeverSees { node, address } => packets::never_sees(record, node, *address),
+        Check::Attacked { node, deed } => attack::did(record, node, deed),
+        Check::Overheard {
+            node,
+            text,
+            readable,
+        } => attack::read(record, node, text, *readable),
+        Check::Failed { node, error } => attack::failed(record, node, error),
         Check::Program { node, exit, output } => {
             program::ended(record, node, *exit, output.as_deref())
         }

@@ -260,6 +260,35 @@ impl<'a> Item<'a> {
         Some(list)
     }
 
+    /// Of the tables of a list, those with a text under both keys: the two texts. Nothing is recorded.
+    pub(super) fn pairs_of_text(self, first: &str, second: &str) -> Vec<(&'a str, &'a str)> {
+        let Kind::List(values) = &self.value.kind else {
+            return Vec::new();
+        };
+        let text = |table: &'a Table, key: &str| {
+            let entry = table.0.iter().find(|e| e.key == key)?;
+            match &entry.value.kind {
+                Kind::Text(text) => Some(text.as_str()),
+                Kind::Integer(_)
+                | Kind::Float
+                | Kind::Boolean(_)
+                | Kind::Date(_)
+                | Kind::List(_)
+                | Kind::Table(_) => None,
+            }
+        };
+        let pair = |value: &'a Value| match &value.kind {
+            Kind::Table(table) => Some((text(table, first)?, text(table, second)?)),
+            Kind::Text(_)
+            | Kind::Integer(_)
+            | Kind::Float
+            | Kind::Boolean(_)
+            | Kind::Date(_)
+            | Kind::List(_) => None,
+        };
+        values.iter().filter_map(pair).collect()
+    }
+
     /// A table.
     pub(super) fn fields(self) -> Option<Fields<'a>> {
         let Kind::Table(table) = &self.value.kind else {

@@ -9,14 +9,16 @@ use super::plan::{
 };
 use super::speech::{group, suite, version};
 use crate::dissect::filter::Filter;
-use crate::event::{CertificateDefect, HandshakeKind};
+use crate::event::{CertificateDefect, Deed, HandshakeKind};
 use crate::name::Name;
 use crate::net::topology::Topology;
 use crate::wire::tls::{alert_names, alert_number};
 
 /// The families, by their keys.
-const FAMILIES: [&str; 13] = [
+const FAMILIES: [&str; 15] = [
     "program",
+    "attack",
+    "failed",
     "tcp",
     "tls",
     "keys",
@@ -98,6 +100,8 @@ impl Reader<'_, '_> {
             "readable" => self.readable(&mut table),
             "never-sees" => self.never_sees(&mut table),
             "program" => self.program(&mut table),
+            "attack" => self.attack(&mut table),
+            "failed" => self.failed(&mut table),
             _ => self.target(&mut table),
         };
         table.finish();
@@ -112,6 +116,44 @@ impl Reader<'_, '_> {
             node: node?,
             exit: exit?.and_then(|code| i32::try_from(code).ok()),
             output: output?,
+        })
+    }
+
+    fn attack(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let node = self.node(table.required("by", "\"mallory\""));
+        let readable = table.optional("is");
+        let what = table.exactly_one(&["did", "read"])?;
+        if what.key == "read" {
+            let text = what.text().filter(|t| !t.is_empty());
+            let readable = readable.map_or(Some(true), Item::boolean);
+            return Some(Check::Overheard {
+                node: node?,
+                text: text?.to_owned(),
+                readable: readable?,
+            });
+        }
+        if let Some(is) = readable {
+            is.wrong_key(
+                "a deed has no `is`",
+                "expected `is` beside `read` only",
+                None,
+            );
+        }
+        let known = Deed::WORDS.map(|word| (word, word));
+        let deed = what.one_of("attack", &known);
+        Some(Check::Attacked {
+            node: node?,
+            deed: deed?.to_owned(),
+        })
+    }
+
+    fn failed(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let node = self.node(table.required("at", "\"user\""));
+        let error = table.required("error", "\"close_notify\"");
+        let error = error.and_then(|i| i.prose(300));
+        Some(Check::Failed {
+            node: node?,
+            error: error?,
         })
     }
 

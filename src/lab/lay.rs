@@ -340,11 +340,14 @@ impl<'a> Layout<'_, 'a> {
         for (subnet, nic) in &ways {
             self.add_route(host, self.topology.subnets[*subnet].cidr, *nic);
         }
+        let default_router = subnets
+            .get(default)
+            .and_then(|s| self.network.subnets[*s].router);
         for (way, (subnet, nic)) in ways.iter().enumerate() {
             let router = self.network.subnets[*subnet].router;
             let behind = self.network.subnets.iter().enumerate();
             for (other, declared) in behind {
-                if way != default && declared.router == router {
+                if way != default && declared.router == router && router != default_router {
                     self.add_route(host, self.topology.subnets[other].cidr, *nic);
                 }
             }

@@ -17,6 +17,7 @@ pub mod plan;
 mod decode;
 mod error;
 mod expectations;
+mod intercept;
 mod lay;
 mod links;
 mod network;
@@ -215,7 +216,9 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
     let sound = mistakes.count() == before;
     let links = links::read(&mut root);
     // A network with mistakes has no NICs to speak of: what refers to them is looked at when it is right.
+    let rules = intercept::read(&network);
     let topology = sound.then(|| lay::lay(&network, &links)).flatten();
+    let topology = topology.map(|laid| intercept::lay(&rules, laid));
     let named = topology.as_ref().filter(|_| mistakes.count() == before);
     let pki = Pki::read(&mut root);
     let roles = roles::read(&mut root, &network, &pki);

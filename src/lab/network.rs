@@ -35,6 +35,8 @@ pub(super) struct DeclaredNode<'a> {
     pub(super) programs: Programs<'a>,
     /// For a router.
     pub(super) forwarding: Forwarding,
+    /// For a router: flows for nodes in the middle, unread.
+    pub(super) intercept: Option<Item<'a>>,
 }
 
 /// What kind of machine a node is.
@@ -85,6 +87,7 @@ pub(super) struct Programs<'a> {
     pub(super) alb: Option<Item<'a>>,
     pub(super) app: Option<Item<'a>>,
     pub(super) program: Option<Item<'a>>,
+    pub(super) interceptor: Option<Item<'a>>,
 }
 
 impl<'a> Network<'a> {
@@ -221,6 +224,7 @@ impl<'a> Network<'a> {
                 shape: Shape::Unknown,
                 programs: Programs::default(),
                 forwarding: Forwarding::default(),
+                intercept: None,
             });
         }
     }
@@ -235,7 +239,9 @@ impl<'a> Network<'a> {
         let usual = Forwarding::default();
         let mss_clamp = table.or("mss-clamp", usual.mss_clamp, Item::boolean);
         let icmp_errors = table.or("icmp-errors", usual.icmp_errors, Item::boolean);
+        let intercept = table.optional("intercept");
         table.finish();
+        self.nodes[index].intercept = intercept;
         self.nodes[index].forwarding = Forwarding {
             mss_clamp: mss_clamp.unwrap_or(usual.mss_clamp),
             icmp_errors: icmp_errors.unwrap_or(usual.icmp_errors),
@@ -269,6 +275,7 @@ impl<'a> Network<'a> {
             alb: table.optional("alb"),
             app: table.optional("app"),
             program: table.optional("program"),
+            interceptor: table.optional("interceptor"),
         };
         let shape = match (container, docker) {
             (Some(container), _) => {
@@ -286,8 +293,9 @@ impl<'a> Network<'a> {
                     alb,
                     app,
                     program,
+                    interceptor,
                 } = programs;
-                let none = [default, browser, resolver, alb, app, program];
+                let none = [default, browser, resolver, alb, app, program, interceptor];
                 for extra in none.into_iter().flatten() {
                     let message = format!("a docker host has no `{}`", extra.key);
                     let label = "expected programs in its containers only";
@@ -295,7 +303,11 @@ impl<'a> Network<'a> {
                 }
                 self.read_docker(&table, address, docker)
             }
-            (None, None) => self.read_host(&table, address, default),
+            (None, None) => {
+                // Whoever stands between clients and servers faces the servers with its second address.
+                let usual = usize::from(programs.interceptor.is_some());
+                self.read_host(&table, address, default, usual)
+            }
         };
         table.finish();
         self.nodes[index].shape = shape.unwrap_or(Shape::Unknown);
@@ -307,10 +319,11 @@ impl<'a> Network<'a> {
         table: &Fields<'a>,
         address: Option<Item<'a>>,
         default: Option<Item<'a>>,
+        usual: usize,
     ) -> Option<Shape<'a>> {
         let addresses = self.read_address(table, address)?;
         let default = match default {
-            None => 0,
+            None => usual.min(addresses.len() - 1),
             Some(item) => {
                 let subnet = self.subnet(&item, item.text()?)?;
                 let found = addresses.iter().position(|a| a.subnet == subnet);

@@ -58,6 +58,14 @@ impl Plan {
         Some(&self.topology.nodes[*node].name)
     }
 
+    /// A node that is an attacker with more than a program's means, when there is one: such a lab runs in virtual time
+    /// only.
+    #[must_use]
+    pub fn attacker(&self) -> Option<&Name> {
+        let (node, _) = self.roles.iter().find(|(_, role)| role.is_virtual_only())?;
+        Some(&self.topology.nodes[*node].name)
+    }
+
     /// Every real program that the lab runs, in the order of the file: node, command, whether it keeps root's rights.
     #[must_use]
     pub fn commands(&self) -> Vec<(&Name, &[String], bool)> {
@@ -370,6 +378,29 @@ pub enum Check {
         /// Where it is registered.
         address: Option<SocketAddr>,
     },
+    /// An attacker did something.
+    Attacked {
+        /// Its node.
+        node: Name,
+        /// The word for what it did: see [`crate::event::Deed::word`].
+        deed: String,
+    },
+    /// Whether an attacker could read a text.
+    Overheard {
+        /// Its node.
+        node: Name,
+        /// The text.
+        text: String,
+        /// Whether it could.
+        readable: bool,
+    },
+    /// A node's step failed.
+    Failed {
+        /// The node.
+        node: Name,
+        /// A text in the reason.
+        error: String,
+    },
     /// A real program ended as it should.
     Program {
         /// Its node.
@@ -436,6 +467,7 @@ impl Check {
             | Self::Packets { .. }
             | Self::Readable { .. }
             | Self::NeverSees { .. }
+            | Self::Attacked { .. }
             | Self::Clean => true,
             Self::CertificateAccepted { .. }
             | Self::CertificateRefused { .. }
@@ -444,6 +476,8 @@ impl Check {
             | Self::At { .. }
             | Self::Phase { .. }
             | Self::Target { .. }
+            | Self::Overheard { .. }
+            | Self::Failed { .. }
             | Self::Program { .. } => false,
         }
     }

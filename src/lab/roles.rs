@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::decode::{Fields, Item, all};
 use super::error::advice;
+use super::intercept;
 use super::network::{Network, Programs, Shape};
 use super::pki::{Pki, is_host_name};
 use super::speech;
@@ -37,6 +38,11 @@ pub(super) fn read<'a>(
         if let Some(program) = programs.program {
             // It takes the place of whatever the base lets run here, and inherits what that knows.
             roles.extend(reader.program(program, &programs).map(|role| (index, role)));
+            continue;
+        }
+        if let Some(item) = programs.interceptor {
+            let role = intercept::interceptor(item, index, network, pki);
+            roles.extend(role.map(|role| (index, role)));
             continue;
         }
         let mut ports = BTreeSet::new();

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::net::topology::Topology;
 use crate::role::config::Role;
 
-/// Every NIC of a node with a browser, and the NICs through which load balancers reach their targets, unless clients
+/// Every NIC of a node with a browser, the server's side of nodes in the middle, and the NICs through which load balancers reach their targets, unless clients
 /// come in through them.
 pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)]) -> Vec<usize> {
     let mut taps = BTreeSet::new();
@@ -26,6 +26,8 @@ pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)]) -> Vec<usi
                 taps.extend(nics.iter().copied());
                 clients.extend(nics.iter().map(|nic| topology.nics[*nic].address));
             }
+            // On its other side are the connections that the clients opened.
+            Role::Interceptor(_) => taps.extend(topology.nodes[*node].nics.get(1)),
             Role::Alb(_) | Role::App(_) | Role::Program(_) => {}
         }
     }

@@ -268,17 +268,25 @@ impl Fabric {
         mut bytes: Vec<u8>,
         segments: SegmentSize,
     ) {
-        let Some(destination) = Packet::read(&bytes).map(|p| p.destination) else {
+        let Some(packet) = Packet::read(&bytes) else {
             self.totals.dropped += 1;
             self.report_drop(now, node, id, DropCause::Malformed, None, &bytes);
             return;
         };
-        let next = forward::next(
-            &self.topology,
-            &self.topology.nodes[node],
-            from,
-            destination,
-        );
+        let destination = packet.destination;
+        let ends = packet.tcp().and_then(|_| packet.ports());
+        let middle = ends.and_then(|(source, destination)| {
+            forward::intercepted(&self.topology, node, from, source, destination)
+        });
+        let next = match middle {
+            Some(nic) => Next::Out { nic, hop: true },
+            None => forward::next(
+                &self.topology,
+                &self.topology.nodes[node],
+                from,
+                destination,
+            ),
+        };
         match next {
             Next::Here(nic) => self.arrived.push_back((nic, id, bytes)),
             Next::Nowhere(cause, complaint) => {

@@ -1,6 +1,6 @@
 //! What a forwarding node does with a packet: longest prefix, time to live, MTU. A decision only; the fabric acts.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::icmp::Complaint;
 use super::topology::{Node, Topology};
@@ -20,6 +20,31 @@ pub(super) enum Next {
     },
     /// Nowhere.
     Nowhere(DropCause, Complaint),
+}
+
+/// The port of router number `router` to the node in the middle of the flow between `source` and `destination`, when
+/// there is one and the packet does not come from it. What Linux does with a policy route to a proxy that has sockets
+/// for foreign addresses (IP_TRANSPARENT): addresses and ports stay as they are.
+pub(super) fn intercepted(
+    topology: &Topology,
+    router: usize,
+    from: Option<usize>,
+    source: SocketAddr,
+    destination: SocketAddr,
+) -> Option<usize> {
+    let from = from?;
+    topology.intercepts.iter().find_map(|i| {
+        let comes_from_it = from == i.client_side || from == i.server_side;
+        if i.router != router || comes_from_it {
+            None
+        } else if destination == i.to {
+            Some(i.client_side)
+        } else if source == i.to {
+            Some(i.server_side)
+        } else {
+            None
+        }
+    })
 }
 
 /// Decides for a packet to `destination` that came in at `from` (`None`: the node sends it itself).

@@ -120,6 +120,29 @@ impl Default for Forwarding {
     }
 }
 
+/// A flow that a router hands to a node between its two ends, untouched: that node answers in the name of either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intercept {
+    /// The TCP server whose connections are handed over.
+    pub to: SocketAddr,
+    /// The router: an index into [`Topology::nodes`].
+    pub router: usize,
+    /// The node in the middle: an index into [`Topology::nodes`].
+    pub by: usize,
+    /// The router's port to the side that faces the clients: an index into [`Topology::nics`].
+    pub client_side: usize,
+    /// The router's port to the side that faces the server.
+    pub server_side: usize,
+}
+
+impl Intercept {
+    /// Whether a packet between these two ends belongs to such a flow.
+    #[must_use]
+    pub fn concerns(&self, source: SocketAddr, destination: SocketAddr) -> bool {
+        source == self.to || destination == self.to
+    }
+}
+
 /// A line of a node's routing table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
@@ -166,6 +189,8 @@ pub struct Topology {
     pub nics: Vec<Nic>,
     /// Links.
     pub links: Vec<Link>,
+    /// Flows that pass through a node in the middle.
+    pub intercepts: Vec<Intercept>,
 }
 
 impl Topology {
@@ -187,6 +212,12 @@ impl Topology {
         let all = || self.nics.iter().filter(|n| n.address == address);
         let host = all().find(|n| self.nodes[n.node].kind == NodeKind::Host);
         host.or_else(|| all().next()).map(|n| n.node)
+    }
+
+    /// Whether a router hands flows to `node`.
+    #[must_use]
+    pub fn is_interceptor(&self, node: usize) -> bool {
+        self.intercepts.iter().any(|i| i.by == node)
     }
 
     /// The NIC at the other end of the link of `nic`.

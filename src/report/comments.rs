@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use super::rows::end_name;
+use super::rows::{end_name, end_names, speakers};
 use super::text::{millis, printable};
 use crate::dissect::message::{Frame, HttpHead, Message, TcpNote, TcpPart};
+use crate::event::{Attack, Event, Fact, What};
 use crate::expect::role_of;
 use crate::lab::plan::Plan;
 use crate::name::Name;
@@ -14,6 +15,7 @@ use crate::role::config::Role;
 use crate::time::Instant;
 use crate::wire::packet::Packet;
 
+mod attack;
 mod tls;
 
 /// Writes the comments of one capture, frame after frame in the capture's order.
@@ -26,6 +28,8 @@ pub struct Annotator {
     encrypted_requests: BTreeSet<String>,
     /// A response was seen in plain text.
     plain_response: bool,
+    /// What attackers did, and who.
+    attacks: Vec<(Name, Attack)>,
 }
 
 /// What is known of a connection, under (initiator, other end).
@@ -45,14 +49,25 @@ struct Connection {
 }
 
 impl Annotator {
+    /// Something else happened: attacks are told where their packets come.
+    pub fn event(&mut self, event: &Event) {
+        if let What::Fact(Fact::Attacked(attack)) = &event.what {
+            self.attacks.push((event.node.clone(), *attack));
+        }
+    }
+
     /// The comments for the next frame, often none.
     #[must_use]
     pub fn comment(&mut self, frame: &Frame, plan: &Plan) -> Vec<String> {
         let ends = Ends::new(frame, plan);
+        let (from, to) = speakers(plan, frame);
+        let speakers = Ends { from, to };
         let mut said = Vec::new();
         said.extend(self.tcp(frame, &ends, plan));
+        said.extend(attack::on_path(frame, plan));
+        said.extend(self.attacked(frame));
         for message in &frame.messages {
-            said.extend(self.message(message, frame, &ends, plan));
+            said.extend(self.message(message, frame, &speakers, plan));
         }
         said.extend(self.fin(frame, &ends));
         if let Some(cause) = frame.lost {
@@ -271,10 +286,8 @@ struct Ends {
 
 impl Ends {
     fn new(frame: &Frame, plan: &Plan) -> Self {
-        Self {
-            from: end_name(plan, frame.source.ip()),
-            to: end_name(plan, frame.destination.ip()),
-        }
+        let (from, to) = end_names(plan, frame);
+        Self { from, to }
     }
 }
 

@@ -142,6 +142,31 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             }
             ("program-ended", text)
         }
+        Fact::Intercepted { client, server } => (
+            "intercepted",
+            format!(
+                "takes in {} for {}, and asks there as {}",
+                client.remote, client.local, server.local
+            ),
+        ),
+        Fact::Attacked(attack) => ("attacked", attack.deed.to_string()),
+        Fact::Overheard {
+            readable,
+            sealed_records,
+            sealed_bytes,
+            ..
+        } => {
+            let read = if readable.is_empty() {
+                "nothing".to_owned()
+            } else {
+                readable.join("; ")
+            };
+            let sealed = format!("{sealed_records} encrypted records of {sealed_bytes} bytes");
+            (
+                "overheard",
+                format!("could read: {read}; and not: {sealed}"),
+            )
+        }
         Fact::StepFailed { error } => ("step-failed", error.clone()),
     }
 }

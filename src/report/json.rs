@@ -32,6 +32,9 @@ pub fn render(record: &Record<'_>, findings: &[Finding]) -> Result<String, serde
 pub fn run(record: &Record<'_>, findings: &[Finding]) -> Run {
     let bare: Vec<&Frame> = record.frames.iter().collect();
     let mut annotator = Annotator::default();
+    for event in record.events {
+        annotator.event(event);
+    }
     let packets = bare.iter().zip(labels(&bare));
     let packets = packets.map(|(frame, label)| {
         let comments = annotator.comment(frame, record.plan);

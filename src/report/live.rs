@@ -2,7 +2,7 @@
 
 use super::happening;
 use super::paint::{Paint, Tone};
-use super::rows::end_name;
+use super::rows::end_names;
 use super::summary::{Secrecy, label};
 use super::text::{pad, pad_left, printable};
 use crate::dissect::message::{Frame, TcpPart};
@@ -55,8 +55,8 @@ impl Lines {
         if frame.tcp.is_some_and(|t| t.retransmission) {
             text.push_str(" (again)");
         }
-        let ends = [frame.source, frame.destination];
-        let [from, to] = ends.map(|end| pad(&end_name(plan, end.ip()), self.names));
+        let ends = <[String; 2]>::from(end_names(plan, frame));
+        let [from, to] = ends.map(|end| pad(&end, self.names));
         let lost = frame.lost.map(|cause| format!("  ✕ {cause}"));
         Some(format!(
             "{}  {from} {} {to}  {text}  {}{}\n",
@@ -114,6 +114,9 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::TlsFailed { .. }
         | Fact::CertificateRefused { .. }
         | Fact::ClientCertificateRefused { .. }
+        | Fact::Intercepted { .. }
+        | Fact::Attacked(_)
+        | Fact::Overheard { .. }
         | Fact::StepFailed { .. } => Some(Tone::Bad),
         Fact::LookupSent { .. }
         | Fact::LookupAnswered { .. }

@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use super::summary::{Label, labels};
 use crate::dissect::message::{Frame, TcpPart};
 use crate::event::{DropCause, PacketId, What};
-use crate::expect::{Record, retransmitted};
+use crate::expect::{Middle, Record, middle, retransmitted};
 use crate::lab::plan::Plan;
 use crate::name::Name;
 use crate::net::topology::NodeKind;
-use crate::role::config::Role;
+use crate::role::config::{Manner, Role};
 use crate::time::Instant;
 
 /// A packet.
@@ -30,6 +30,10 @@ pub(super) struct Row<'a> {
     pub(super) lost: Option<(DropCause, Option<Name>)>,
     /// Its ends: from and to, as indices into the columns.
     pub(super) ends: (usize, usize),
+    /// Who speaks TLS or HTTP in it, from and to.
+    pub(super) speakers: (String, String),
+    /// Who passes it on without being one of them.
+    pub(super) passed_on_by: Option<String>,
 }
 
 impl Row<'_> {
@@ -69,10 +73,8 @@ impl<'a> Rows<'a> {
             .iter()
             .zip(labels(&bare))
             .map(|((frame, in_main), label)| {
-                let column = |address: IpAddr| {
-                    let end = end_of(record.plan, address);
-                    columns.iter().position(|c| *c == end).unwrap_or(0)
-                };
+                let column = |end: End| columns.iter().position(|c| *c == end).unwrap_or(0);
+                let (from, to) = ends_of(record.plan, frame);
                 Row {
                     frame,
                     in_main: *in_main,
@@ -83,7 +85,11 @@ impl<'a> Rows<'a> {
                         .get(&frame.packet)
                         .cloned()
                         .or_else(|| Some((frame.lost?, None))),
-                    ends: (column(frame.source.ip()), column(frame.destination.ip())),
+                    ends: (column(from), column(to)),
+                    speakers: speakers(record.plan, frame),
+                    passed_on_by: passed_on(record.plan, frame)
+                        .filter(|m| m.sends)
+                        .map(|m| End::Node(m.node).name(record.plan)),
                 }
             });
         Self {
@@ -96,6 +102,47 @@ impl<'a> Rows<'a> {
 /// The name of the column that an address belongs to.
 pub(super) fn end_name(plan: &Plan, address: IpAddr) -> String {
     end_of(plan, address).name(plan)
+}
+
+/// The names of the two nodes that a frame goes between, from and to: those of its addresses, unless somebody in the
+/// middle has the one or the other in hand.
+pub(super) fn end_names(plan: &Plan, frame: &Frame) -> (String, String) {
+    let (from, to) = ends_of(plan, frame);
+    (from.name(plan), to.name(plan))
+}
+
+/// The names of the two nodes that speak TLS or HTTP with each other in a frame. Somebody in the middle who only passes
+/// records on is none of them.
+pub(super) fn speakers(plan: &Plan, frame: &Frame) -> (String, String) {
+    if passed_on(plan, frame).is_some() {
+        let name = |address| end_name(plan, address);
+        return (name(frame.source.ip()), name(frame.destination.ip()));
+    }
+    end_names(plan, frame)
+}
+
+/// Who is in the middle of a frame's connection without ending its TLS, and whether the frame is from there.
+pub(super) fn passed_on(plan: &Plan, frame: &Frame) -> Option<Middle> {
+    let middle = middle(plan, frame)?;
+    let ends_tls = plan.roles.iter().any(|(node, role)| match role {
+        Role::Interceptor(i) => *node == middle.node && matches!(i.manner, Manner::Terminate(_)),
+        Role::Browser(_) | Role::Resolver(_) | Role::Alb(_) | Role::App(_) | Role::Program(_) => {
+            false
+        }
+    });
+    (!ends_tls).then_some(middle)
+}
+
+fn ends_of(plan: &Plan, frame: &Frame) -> (End, End) {
+    let (from, to) = (
+        end_of(plan, frame.source.ip()),
+        end_of(plan, frame.destination.ip()),
+    );
+    match middle(plan, frame) {
+        Some(Middle { node, sends: true }) => (End::Node(node), to),
+        Some(Middle { node, sends: false }) => (from, End::Node(node)),
+        None => (from, to),
+    }
 }
 
 /// An end of packets.
@@ -121,7 +168,7 @@ impl End {
             (Some(Role::Resolver(_)), _) => 0,
             (Some(Role::Browser(_)), _) => 1,
             (Some(Role::Program(program)), _) if program.ready.is_none() => 1,
-            (None, NodeKind::Router) => 2,
+            (None, NodeKind::Router) | (Some(Role::Interceptor(_)), _) => 2,
             (Some(Role::Alb(_)), _) => 3,
             (Some(Role::App(_) | Role::Program(_)), _) | (None, NodeKind::DockerHost { .. }) => 4,
             (None, NodeKind::Host) => 5,
@@ -142,11 +189,10 @@ fn end_of(plan: &Plan, address: IpAddr) -> End {
 }
 
 fn columns(plan: &Plan, frames: &[(&Frame, bool)]) -> Vec<End> {
-    let addresses: BTreeSet<IpAddr> = frames
+    let ends: BTreeSet<End> = frames
         .iter()
-        .flat_map(|(f, _)| [f.source.ip(), f.destination.ip()])
+        .flat_map(|(f, _)| <[End; 2]>::from(ends_of(plan, f)))
         .collect();
-    let ends: BTreeSet<End> = addresses.into_iter().map(|a| end_of(plan, a)).collect();
     let mut ends: Vec<End> = ends.into_iter().collect();
     ends.sort_by_key(|e| (e.rank(plan), *e));
     ends

@@ -65,6 +65,9 @@ impl Told {
             }
         }
         if begins_hello(rows, index) && self.hellos.insert((frame.source, frame.destination)) {
+            if let Some(middle) = &row.passed_on_by {
+                return Some((format!("{middle} passes on what it gets"), vec![]));
+            }
             return Some(tls_heading(rows, index));
         }
         if frame.tcp.is_some_and(|t| t.part == TcpPart::Syn) && !row.again {
@@ -79,6 +82,10 @@ impl Told {
         if row.label.piece.is_some_and(|(k, _)| k > 1) || row.again {
             return None;
         }
+        if row.passed_on_by.is_some() {
+            return None;
+        }
+        let (from, to) = (&row.speakers.0, &row.speakers.1);
         match row.label.http.as_ref()? {
             Http::Request {
                 inside_tls: true,

@@ -88,7 +88,15 @@ pub fn labels(frames: &[&Frame]) -> Vec<Label> {
     for group in groups(frames) {
         // The first member that says what this is names them all.
         let named = group.iter().copied().find(|i| !is_piece(frames[*i]));
-        let Some(named) = named.or_else(|| group.first().copied()) else {
+        // Without one, the last that completes a record at least.
+        let records = || {
+            group
+                .iter()
+                .rev()
+                .copied()
+                .find(|i| !frames[*i].messages.is_empty())
+        };
+        let Some(named) = named.or_else(records).or_else(|| group.first().copied()) else {
             continue;
         };
         let model = labels[named].clone();

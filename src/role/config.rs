@@ -7,6 +7,10 @@ use std::time::Duration;
 use crate::name::Name;
 use crate::tls::config::{ClientTls, ServerTls};
 
+mod attack;
+
+pub use attack::{Interceptor, Manner, RecordChoice, Side, Terminate};
+
 /// The program on a node.
 #[derive(Debug, Clone)]
 pub enum Role {
@@ -20,6 +24,8 @@ pub enum Role {
     App(App),
     /// A real program, on TUN devices only.
     Program(Program),
+    /// An attacker in the middle of connections.
+    Interceptor(Interceptor),
 }
 
 impl Role {
@@ -27,6 +33,12 @@ impl Role {
     #[must_use]
     pub const fn is_program(&self) -> bool {
         matches!(self, Self::Program(_))
+    }
+
+    /// Whether it needs our own network, in virtual time: the kernel's routers hand nobody foreign flows.
+    #[must_use]
+    pub const fn is_virtual_only(&self) -> bool {
+        matches!(self, Self::Interceptor(_))
     }
 }
 

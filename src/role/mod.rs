@@ -19,6 +19,7 @@ pub mod config;
 mod dns;
 mod http;
 mod http2;
+pub mod interceptor;
 pub mod program;
 pub mod resolver;
 

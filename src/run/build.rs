@@ -12,8 +12,8 @@ use crate::lab::plan::{Action, Plan};
 use crate::name::Name;
 use crate::rng::{Entropy, Seed};
 use crate::role::browser::{Browser, Destination};
-use crate::role::config::Role;
-use crate::role::{Chance, Node, alb, app, resolver};
+use crate::role::config::{Manner, Role};
+use crate::role::{Chance, Node, alb, app, interceptor, resolver};
 use crate::stack::TcpOptions;
 use crate::tls::authority::Pki;
 use crate::tls::client::ClientSetup;
@@ -100,6 +100,24 @@ pub(super) fn populate(
                     sides.push(setup.transpose()?);
                 }
                 alb::start(node, config, sides)
+            }
+            Role::Interceptor(config) => {
+                let sides = match &config.manner {
+                    Manner::Terminate(t) => {
+                        let setup = || {
+                            let server = ServerSetup::new(&t.server, &pki, &clock, &secrets)?;
+                            let client = ClientSetup::new(&t.client, &pki, &clock, &secrets)?;
+                            Ok((server, client))
+                        };
+                        Some(setup().map_err(|source| tls_error(&name, source))?)
+                    }
+                    Manner::Relay
+                    | Manner::Flip { .. }
+                    | Manner::Replay { .. }
+                    | Manner::StripVersion
+                    | Manner::Truncate(_) => None,
+                };
+                interceptor::start(node, config, sides)
             }
         };
         started.map_err(|source| start_error(&name, source))?;

@@ -272,7 +272,8 @@ fn names(plan: &Plan) -> Vec<(IpAddr, String)> {
             | Role::Browser(_)
             | Role::Resolver(_)
             | Role::App(_)
-            | Role::Program(_) => None,
+            | Role::Program(_)
+            | Role::Interceptor(_) => None,
         });
         let name = alb.unwrap_or_else(|| topology.nodes[nic.node].name.to_string());
         names.entry(nic.address).or_default().push(name);

@@ -60,6 +60,9 @@ pub enum RunError {
     /// The lab has real programs, which run on TUN devices only.
     #[error("node `{0}` is a real program: this lab runs with `--tun` only")]
     NeedsDevices(String),
+    /// The lab has an attacker, for whom the kernel's network has no place.
+    #[error("node `{0}` is an attacker: this lab runs in virtual time only, without `--tun`")]
+    VirtualOnly(String),
     /// A file could not be written.
     #[error("failed to write `{path}`")]
     Write {
@@ -177,6 +180,9 @@ impl<'a> Run<'a> {
         let seed = Seed(self.seed);
         if let (Place::Virtual, Some(node)) = (self.place, self.plan.program()) {
             return Err(RunError::NeedsDevices(node.to_string()));
+        }
+        if let (Place::Devices, Some(node)) = (self.place, self.plan.attacker()) {
+            return Err(RunError::VirtualOnly(node.to_string()));
         }
         let (plan, entropy) = match self.place {
             Place::Virtual => (self.plan.clone(), seed.into()),

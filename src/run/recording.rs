@@ -137,6 +137,7 @@ impl Sink for Recording {
             self.files.secret(line);
             self.secrets.push(line.clone());
         }
+        self.annotator.event(event);
         // What happens once is kept whatever comes before it.
         let once = matches!(
             event.what,

@@ -48,12 +48,34 @@ impl Host {
     /// # Errors
     /// As [`Host::connect`].
     pub fn connect_with(&self, remote: SocketAddr, options: TcpOptions) -> io::Result<Connect> {
+        self.open(None, remote, options)
+    }
+
+    /// As [`Host::connect`], in the name of `source`, which is another node's address: the answers reach this host only
+    /// where the network hands them to it. For hosts with transparent NICs.
+    ///
+    /// # Errors
+    /// As [`Host::connect`]; and at once with `AddrNotAvailable` on a host that answers to its own addresses only.
+    pub fn connect_as(&self, source: IpAddr, remote: SocketAddr) -> io::Result<Connect> {
+        let options = self.stack.borrow().options;
+        self.open(Some(source), remote, options)
+    }
+
+    fn open(
+        &self,
+        source: Option<IpAddr>,
+        remote: SocketAddr,
+        options: TcpOptions,
+    ) -> io::Result<Connect> {
         let mut stack = self.stack.borrow_mut();
         let stack = &mut *stack;
         let nic = stack
             .nic_towards(remote.ip())
             .ok_or(io::ErrorKind::NetworkUnreachable)?;
-        let address = stack.nics[nic].address;
+        if source.is_some() && !stack.nics[nic].transparent {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        }
+        let address = source.unwrap_or(stack.nics[nic].address);
         let port = stack
             .take_port(address, remote)
             .ok_or(io::ErrorKind::AddrNotAvailable)?;

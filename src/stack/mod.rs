@@ -83,6 +83,9 @@ pub struct NicConfig {
     pub mtu: usize,
     /// Destinations reached through it: address, prefix length. The longest prefix over all NICs wins.
     pub routes: Vec<(IpAddr, u8)>,
+    /// Whether it takes in packets to any address, as if it were its own, and sends from any: for a node in the middle
+    /// of other nodes' connections (Linux: IP_TRANSPARENT).
+    pub transparent: bool,
 }
 
 /// What a stack is made of.
@@ -111,6 +114,7 @@ struct Nic {
     address: IpAddr,
     mtu: usize,
     routes: Vec<(IpAddr, u8)>,
+    transparent: bool,
 }
 
 impl Nic {
@@ -163,15 +167,21 @@ impl Stack {
                 config.pool.clone(),
             );
             let (seed, now) = (config.rng.next_u64(), config.clock.now());
+            let mut interface = interface(nic.address, &mut port, seed, now);
+            interface.set_any_ip(nic.transparent);
             nics.push(Nic {
-                interface: interface(nic.address, &mut port, seed, now),
+                interface,
                 narrow: BTreeMap::new(),
                 port,
                 address: nic.address,
                 mtu: nic.mtu,
                 routes: nic.routes,
+                transparent: nic.transparent,
             });
         }
+        // In the middle, a client's connection is taken in and opened anew with the same addresses: the ports are to
+        // tell the two apart.
+        let middle = nics.iter().any(|n| n.transparent);
         Self {
             nics,
             clock: config.clock,
@@ -186,7 +196,7 @@ impl Stack {
             nobody: SocketSet::new(Vec::new()),
             outgoing: VecDeque::new(),
             path_mtus: BTreeMap::new(),
-            next_port: FIRST_PORT,
+            next_port: if middle { SECOND_PORT } else { FIRST_PORT },
             touched: None,
         }
     }
@@ -202,7 +212,7 @@ impl Stack {
     /// When the packet goes no further, with the cause.
     pub fn handle_packet(&mut self, nic: usize, bytes: Vec<u8>) -> Result<(), DropCause> {
         let packet = Packet::read(&bytes).ok_or(DropCause::Malformed)?;
-        if packet.destination != self.nics[nic].address {
+        if packet.destination != self.nics[nic].address && !self.nics[nic].transparent {
             return Err(DropCause::NotForUs);
         }
         match packet.transport {
@@ -547,7 +557,8 @@ impl Stack {
         if !nic.narrow.contains_key(&mtu) {
             let mut shape = nic.port.narrower(mtu);
             // It opens no connections, so that its random numbers are not used.
-            let narrow = interface(nic.address, &mut shape, 0, now);
+            let mut narrow = interface(nic.address, &mut shape, 0, now);
+            narrow.set_any_ip(nic.transparent);
             nic.narrow.insert(mtu, narrow);
         }
         let until = now + PATH_MTU_LASTS;

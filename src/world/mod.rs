@@ -99,6 +99,7 @@ impl World {
                     address: topology.nics[*nic].address,
                     mtu: link.map_or(1500, |l| l.mtu),
                     routes: routes.map(|r| (r.to.address, r.to.prefix)).collect(),
+                    transparent: topology.is_interceptor(index),
                 }
             });
             let mut stack = Stack::new(StackConfig {

@@ -62,7 +62,9 @@ fn another_seed_gives_other_bytes_at_the_same_times() {
         }
         let times = |n: usize| captures[n].packets.iter().map(|p| p.at).collect::<Vec<_>>();
         assert_eq!(times(0), times(1), "{lab}");
-        assert_ne!(captures[0].secrets, captures[1].secrets, "{lab}");
+        // Where a handshake comes to nothing there are none.
+        let none = captures[0].secrets.is_empty();
+        assert!(none || captures[0].secrets != captures[1].secrets, "{lab}");
         assert_ne!(captures[0].packets, captures[1].packets, "{lab}");
     }
 }

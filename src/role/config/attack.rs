@@ -1,0 +1,82 @@
+//! What a lab file says about attackers.
+
+use std::time::Duration;
+
+use crate::tls::config::{ClientTls, ServerTls};
+
+/// A program in the middle of other nodes' connections, to which routers hand flows.
+#[derive(Debug, Clone)]
+pub struct Interceptor {
+    /// The servers' ports, as the routers' rules name them.
+    pub ports: Vec<u16>,
+    /// What it does with what passes.
+    pub manner: Manner,
+}
+
+/// What an interceptor does with what passes.
+#[derive(Debug, Clone)]
+pub enum Manner {
+    /// Passes everything on as it is.
+    Relay,
+    /// Ends TLS itself, with a certificate of its own, and speaks TLS with the server as a client.
+    Terminate(Box<Terminate>),
+    /// Flips one bit of a record.
+    Flip {
+        /// Which record.
+        record: RecordChoice,
+        /// Which bit of its fragment, from 0, the first byte's highest first.
+        bit: u64,
+    },
+    /// Sends a record twice.
+    Replay {
+        /// Which record.
+        record: RecordChoice,
+        /// How long after the first time.
+        after: Duration,
+    },
+    /// Takes TLS 1.3 out of the versions that a ClientHello offers.
+    StripVersion,
+    /// Ends the connection, by FIN, behind a record.
+    Truncate(RecordChoice),
+}
+
+/// Both sides of an interceptor that ends TLS.
+#[derive(Debug, Clone)]
+pub struct Terminate {
+    /// Towards the client.
+    pub server: ServerTls,
+    /// Towards the server.
+    pub client: ClientTls,
+    /// The name it asks the server for.
+    pub server_name: String,
+}
+
+/// A record, as somebody without the keys can choose one: by counting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordChoice {
+    /// Who sends it.
+    pub from: Side,
+    /// Its number, from 1, among those that say they are application data. In TLS 1.3 these are all encrypted ones,
+    /// those of the handshake included (RFC 8446 §5.2).
+    pub number: u64,
+}
+
+/// A side of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The one that opened it.
+    Client,
+    /// The other.
+    Server,
+}
+
+impl Side {
+    /// As in "client".
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+}
