@@ -9,6 +9,8 @@ mod aes;
 mod brute_force;
 mod cost;
 
+pub(super) use cost::{costs, progress};
+
 use super::exit::Exit;
 use super::{Colour, coloured, columns, print};
 use crate::report::Paint;
@@ -31,7 +33,7 @@ enum Topic {
 
 /// What a page is printed as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// For people.
     Text,
     /// For programs.
@@ -47,7 +49,7 @@ pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
 }
 
 /// Whether stdout is painted.
-fn paint(colour: Colour) -> Paint {
+pub(super) fn paint(colour: Colour) -> Paint {
     if coloured(colour, &io::stdout()) {
         Paint::Colour
     } else {
@@ -56,7 +58,7 @@ fn paint(colour: Colour) -> Paint {
 }
 
 /// Prints the page in the form that is wanted, and makes no other.
-fn show<J: Serialize>(
+pub(super) fn show<J: Serialize>(
     format: Format,
     text: impl FnOnce() -> String,
     json: impl FnOnce() -> J,

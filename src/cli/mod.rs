@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 mod check;
+mod claims;
 mod exec;
 mod exit;
 mod explain;
@@ -59,6 +60,8 @@ enum Command {
     Check(check::Arguments),
     /// Explain a topic with real values: one page each.
     Explain(explain::Arguments),
+    /// Show every claim of the text: the verdict on it, what is so, and what shows that.
+    Claims(claims::Arguments),
     /// Print a completion script for a shell.
     Completions(Completions),
 }
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Some(Command::List) => list::run(),
         Some(Command::Check(arguments)) => check::run(&arguments, colour),
         Some(Command::Explain(arguments)) => explain::run(&arguments, colour),
+        Some(Command::Claims(arguments)) => claims::run(&arguments, colour),
         Some(Command::Completions(arguments)) => completions(&arguments),
     };
     match done {

@@ -18,6 +18,7 @@ use aws_lc_rs::signature::{
 
 mod page;
 
+pub(super) use page::factors;
 pub use page::{Report, page, report};
 
 /// An operation.

@@ -4,6 +4,7 @@
 
 pub mod aes;
 pub mod brute_force;
+pub mod claims;
 pub mod cost;
 pub mod natural;
 mod sheet;

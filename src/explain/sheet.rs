@@ -59,16 +59,29 @@ impl Sheet {
 
     /// The same, with `label` in front of the first line and room for it before the others.
     pub fn hanging(&mut self, label: &str, text: &str) {
-        let room = self.columns.min(PROSE_MAX) - width(label);
+        self.hanging_at(width(label), label, text);
+    }
+
+    /// The same, for a label of `indent` columns, which may hold colour.
+    pub(crate) fn hanging_at(&mut self, indent: usize, label: &str, text: &str) {
+        let room = self.columns.min(PROSE_MAX) - indent;
         // "3.67 × 10^57" stays on one line.
         let text = text.replace(" × ", "\u{a0}×\u{a0}");
         for (index, line) in wrap(&text, room).iter().enumerate() {
             let front = if index == 0 {
                 label.to_owned()
             } else {
-                " ".repeat(width(label))
+                " ".repeat(indent)
             };
             self.lines.push(format!("{front}{line}"));
+        }
+    }
+
+    /// A paragraph that steps back, `indent` columns from the left.
+    pub(crate) fn dim_at(&mut self, indent: usize, text: &str) {
+        for line in wrap(text, self.columns.min(PROSE_MAX) - indent) {
+            let line = self.dip(Tone::Dim, &line);
+            self.lines.push(format!("{}{line}", " ".repeat(indent)));
         }
     }
 

@@ -85,7 +85,7 @@ pub(super) fn verdict(findings: &[Finding], paint: Paint) -> String {
 }
 
 /// Evidence, short: "3 4 5", "alb-edge:6", "event 12".
-pub(super) fn cited(evidence: &[Evidence]) -> String {
+pub(crate) fn cited(evidence: &[Evidence]) -> String {
     let words = evidence.iter().map(|e| match e {
         Evidence::Frame(n) => n.to_string(),
         Evidence::TapFrame(tap, n) => format!("{tap}:{n}"),

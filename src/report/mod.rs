@@ -2,7 +2,7 @@
 //! does not is decided in `expect`; nothing here prints or writes a file.
 
 pub mod comments;
-mod findings;
+pub(crate) mod findings;
 mod happening;
 pub mod json;
 pub mod junit;

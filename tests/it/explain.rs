@@ -117,3 +117,51 @@ fn cost() {
             .all(|o| o["median_ns"].as_f64().unwrap() > 0.0)
     );
 }
+
+#[test]
+fn claims_as_a_table_and_in_full() {
+    let table = printed(&["claims", "--lab", "timeline-as-written"]);
+    insta::assert_snapshot!("claims-of-a-lab", table);
+    insta::assert_snapshot!("claim-in-full", printed(&["claims", "45"]));
+    let json = printed(&["claims", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["schema"], "tunlab-claims/1");
+    assert_eq!(json["claims"].as_array().unwrap().len(), 80);
+    assert!(json.get("holds").is_none(), "nothing was run");
+}
+
+#[test]
+fn claims_are_run_and_judged() {
+    let text = printed(&["claims", "--run", "--verdict", "right"]);
+    assert!(text.contains("verdicts that are shown hold"), "{text}");
+    assert!(!text.contains("FAIL"), "{text}");
+    let json = printed(&["claims", "3", "45", "--format", "json", "--seed", "7"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["holds"], true);
+    let judgements = json["claims"][1]["judgements"].as_array().unwrap();
+    assert_eq!(judgements[0]["by"]["lab"], "timeline-as-written");
+    assert!(judgements.iter().all(|j| j["holds"] == true));
+}
+
+#[test]
+fn claims_of_wrong_arguments() {
+    for (wrong, said) in [
+        (&["81"][..], "81 is not in 1..=80"),
+        (
+            &["--verdict", "maybe"],
+            "possible values: right, qualified, wrong",
+        ),
+        (
+            &["--lab", "no-such-lab"],
+            "no claim is shown by a lab `no-such-lab`",
+        ),
+    ] {
+        let output = call(&[&["claims"], wrong].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+        assert!(
+            output.stdout.is_empty() && stderr.contains(said),
+            "{stderr}"
+        );
+    }
+}

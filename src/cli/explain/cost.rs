@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
 }
 
 /// Measures every operation, and says on a terminal which one.
-fn costs(batches: usize) -> Result<Costs, CostError> {
+pub(in crate::cli) fn costs(batches: usize) -> Result<Costs, CostError> {
     let mut now = clock();
     let mut costs = Vec::new();
     for (index, work) in Work::ALL.into_iter().enumerate() {
@@ -65,7 +65,7 @@ fn clock() -> impl FnMut() -> Duration {
 }
 
 /// Writes over the last line, where a person sees it; nothing is left of an empty one.
-fn progress(text: &str) {
+pub(in crate::cli) fn progress(text: &str) {
     let mut err = io::stderr().lock();
     if err.is_terminal() {
         let _ = write!(err, "\r\x1b[2K{text}");

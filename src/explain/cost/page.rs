@@ -93,7 +93,7 @@ pub fn page(costs: &Costs, columns: usize, paint: Paint) -> String {
 }
 
 /// How much longer RSA takes than AES-256-GCM for 1 KiB: to encrypt, and to decrypt.
-pub(super) fn factors(costs: &Costs) -> (f64, f64) {
+pub(in crate::explain) fn factors(costs: &Costs) -> (f64, f64) {
     let pieces = (1024.0 / RSA_BYTES).ceil();
     let each = |work| pieces * costs.nanos(work) / costs.nanos(Work::Aes256Kib);
     (each(Work::RsaEncrypt), each(Work::RsaDecrypt))

@@ -1,0 +1,100 @@
+//! Claims on certificates: their contents, the checks, and where they are kept.
+
+use super::{Claim, lab, qualified, wrong};
+
+pub(super) const CLAIMS: &[Claim] = &[
+    wrong(
+        9,
+        "Valid from 2024-01-01 until 2025-12-31, issued by Let's Encrypt or DigiCert",
+        "730 days were not allowed: 398 at that date, 200 since 2026-03-15, 100 from 2027-03-15, 47 from 2029-03-15. Let's \
+         Encrypt gives 90.",
+        "CA/Browser Forum, TLS Baseline Requirements §6.3.2",
+        &[],
+    ),
+    wrong(
+        10,
+        "The chain that is sent has the root CA and the intermediate",
+        "A server sends its certificate and the intermediates. The root is what the client has already; sent, it is only \
+         bytes.",
+        "RFC 8446 §4.4.2",
+        &[],
+    ),
+    wrong(
+        11,
+        "The browser checks 4 critical things",
+        "It also checks what keys and authorities may be used for, path lengths, name constraints, signature algorithms, \
+         revocation, transparency and the length of validity.",
+        "RFC 5280 §6.1, Chromium net_error_list.h",
+        &[],
+    ),
+    qualified(
+        12,
+        "Domain match: the certificate says your-app.com",
+        "What counts is a DNS name among the subject alternative names. The common name is not looked at.",
+        "RFC 9525 §6.3, RFC 9110 §4.3.4",
+        &[],
+    ),
+    wrong(
+        13,
+        "A certificate for *.your-app.com matches your-app.com",
+        "A wildcard stands for one whole label, and never for none. Both names must be in the certificate.",
+        "RFC 9525 §6.3",
+        &[],
+    ),
+    wrong(
+        14,
+        "The issuer is Let's Encrypt, and AWS Certificate Manager",
+        "Not both. Certificates of ACM come from Amazon Trust Services; one of Let's Encrypt would have been imported.",
+        "AWS Certificate Manager User Guide",
+        &[],
+    ),
+    qualified(
+        15,
+        "The browser has a list of about 100 trusted CAs",
+        "The order is right: Debian's copy of Mozilla's list of 2023-03 has 144. They are root certificates, not companies, \
+         and no intermediates.",
+        "Mozilla CA Certificate Program",
+        &[],
+    ),
+    qualified(
+        16,
+        "Issued by Let's Encrypt: found in the trust store",
+        "The issuer of a certificate is an intermediate, which is in no store. What is found there is the root at the end \
+         of the chain.",
+        "RFC 5280 §6.1",
+        &[],
+    ),
+    qualified(
+        17,
+        "If any check fails, the browser shows a warning",
+        "First the handshake ends, with a fatal alert. The warning follows; with HSTS there is no way past it.",
+        "RFC 8446 §6.2, RFC 6797 §12.1",
+        &[],
+    ),
+    wrong(
+        47,
+        "The load balancer validates certificates",
+        "The client validates the load balancer's. That validates clients' only with mutual TLS, and those of targets never.",
+        "AWS, Mutual authentication with TLS; Target groups",
+        &[lab(
+            "https-through-alb",
+            &["Certificate: name, dates, issuer and chain are all accepted"],
+        )],
+    ),
+    qualified(
+        53,
+        "Auto-renewal: enabled",
+        "Only for certificates that ACM issued, that are in use and validated by DNS or answered mail. Imported ones are \
+         not renewed.",
+        "AWS Certificate Manager User Guide, Managed renewal",
+        &[],
+    ),
+    qualified(
+        54,
+        "Security policy: TLS 1.2+",
+        "Depends on who made the listener: by API or command line it is ELBSecurityPolicy-2016-08, which allows TLS 1.0, 1.1 \
+         and RSA key exchange.",
+        "AWS, Security policies for your Application Load Balancer",
+        &[],
+    ),
+];
