@@ -128,6 +128,36 @@ impl fmt::Display for Flow {
     }
 }
 
+/// Why a client and a server could not agree on TLS, as their hellos have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// On what: "version", "suite" or "group".
+    pub what: &'static str,
+    /// What the client offers.
+    pub offered: Vec<String>,
+    /// What the server accepts: any of these would have worked.
+    pub accepted: Vec<String>,
+    /// What both have, and no engine here speaks: a real server would have gone on.
+    pub unspoken: Vec<String>,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "no {} in common: the client offers {}; the server accepts {}",
+            self.what,
+            self.offered.join(", "),
+            self.accepted.join(", ")
+        )?;
+        if !self.unspoken.is_empty() {
+            let both = self.unspoken.join(", ");
+            write!(f, "; {both} would do, but is not spoken here")?;
+        }
+        Ok(())
+    }
+}
+
 /// How a TLS handshake went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HandshakeKind {
@@ -311,6 +341,13 @@ pub enum Fact {
         /// Why.
         error: String,
     },
+    /// The server found nothing to agree on in the ClientHello.
+    TlsMismatch {
+        /// On which connection.
+        flow: Flow,
+        /// Why.
+        mismatch: Mismatch,
+    },
     /// The client accepted the server's chain: name, dates, issuer and chain.
     CertificateAccepted {
         /// On which connection.
@@ -472,6 +509,7 @@ impl Fact {
             | Self::TlsStarted { .. }
             | Self::KeysAgreed { .. }
             | Self::TlsEstablished { .. }
+            | Self::TlsMismatch { .. }
             | Self::CertificateAccepted { .. }
             | Self::ClientCertificateAccepted { .. }
             | Self::RequestSent { .. }

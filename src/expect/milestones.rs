@@ -146,6 +146,7 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::KeysAgreed { flow, .. }
         | Fact::TlsEstablished { flow, .. }
         | Fact::TlsFailed { flow, .. }
+        | Fact::TlsMismatch { flow, .. }
         | Fact::CertificateAccepted { flow, .. }
         | Fact::CertificateRefused { flow, .. }
         | Fact::ClientCertificateAccepted { flow, .. }

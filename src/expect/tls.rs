@@ -41,6 +41,7 @@ pub(super) fn check(record: &Record<'_>, connection: &Connection, check: &TlsChe
         }
         TlsCheck::Handshake(wanted) => handshake(record, connection, *wanted),
         TlsCheck::Messages(wanted) => messages(record, connection, wanted),
+        TlsCheck::Mismatch(wanted) => mismatch(record, connection, wanted),
         TlsCheck::Alert { description, from } => {
             alert(record, connection, *description, from.as_ref())
         }
@@ -94,6 +95,34 @@ fn handshake(record: &Record<'_>, connection: &Connection, wanted: HandshakeKind
         None => {
             let evidence = alerts(record, &found);
             Ruling::broken("not established", evidence, &expected, "none established")
+        }
+    }
+}
+
+/// What the server found nothing in common on. Measured is what would have worked.
+fn mismatch(record: &Record<'_>, connection: &Connection, wanted: &str) -> Ruling {
+    let expected = format!("no {wanted} in common");
+    let Some(found) = find(record, connection) else {
+        return missing(connection, &expected);
+    };
+    let evidence = alerts(record, &found);
+    let told = record.events.iter().find_map(|e| {
+        let Some(Fact::TlsMismatch { flow, mismatch }) = fact(e) else {
+            return None;
+        };
+        (flow.remote == found.client).then_some(mismatch)
+    });
+    match told {
+        Some(told) if told.what == wanted => {
+            Ruling::held(format!("would do: {}", told.accepted.join(", ")), evidence)
+        }
+        Some(told) => {
+            let what = format!("no {} in common", told.what);
+            Ruling::broken(what.clone(), evidence, &expected, &what)
+        }
+        None => {
+            let nothing = "nothing amiss in the ClientHello";
+            Ruling::broken(nothing, evidence, &expected, nothing)
         }
     }
 }

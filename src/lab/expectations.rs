@@ -190,6 +190,7 @@ impl Reader<'_, '_> {
             "group",
             "handshake",
             "messages",
+            "mismatch",
             "alert",
         ];
         let what = table.exactly_one(&kinds)?;
@@ -208,6 +209,10 @@ impl Reader<'_, '_> {
                 kind.map(TlsCheck::Handshake)
             }
             "messages" => what.some(message).map(TlsCheck::Messages),
+            "mismatch" => {
+                let known = ["version", "suite", "group"].map(|word| (word, word));
+                what.one_of("mismatch", &known).map(TlsCheck::Mismatch)
+            }
             _ => {
                 let from = match from {
                     Some(from) => Some(self.node(Some(from))?),

@@ -423,9 +423,11 @@ mod tests {
         use crate::tls::config::{ClockSkew, Revocation, Validation, Validator};
         let validation = |more: &str| {
             let plan = lab(&format!("[node.user.browser]\n{more}"))?;
-            let found = plan.roles.iter().find_map(|(_, role)| match role {
-                Role::Browser(browser) => Some(browser.tls.validation),
-                _ => None,
+            let found = plan.roles.iter().find_map(|(_, role)| {
+                let Role::Browser(browser) = role else {
+                    return None;
+                };
+                Some(browser.tls.validation)
             });
             Ok::<_, String>(found.unwrap())
         };

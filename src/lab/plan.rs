@@ -427,6 +427,8 @@ pub enum TlsCheck {
     Handshake(HandshakeKind),
     /// The handshake messages in order, by the names of the RFC: as in ["ClientHello", "ServerHello", …].
     Messages(Vec<String>),
+    /// What client and server could not agree on: "version", "suite" or "group".
+    Mismatch(&'static str),
     /// A fatal alert that ends it.
     Alert {
         /// Its number.

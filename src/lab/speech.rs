@@ -5,19 +5,29 @@ use std::time::Duration;
 
 use super::decode::{Fields, Item};
 use super::pki::Pki;
+use super::tree::Kind;
 use crate::tls::config::{
     ClientCertificates, ClientTakes, ClientTls, ClockSkew, Group, Resumption, Revocation,
     ServerTakes, ServerTls, Suite, Validation, Validator, Version,
 };
+use crate::tls::policy::{self, policy};
 use crate::units::parse_duration;
-use crate::wire::tls::suite_number;
+use crate::wire::tls::{suite_names, suite_number};
 
 const VERSIONS: [(&str, Version); 2] = [("1.2", Version::Tls12), ("1.3", Version::Tls13)];
 
 /// Reads what a client's table says about TLS.
 pub(super) fn client(table: &mut Fields<'_>, pki: &Pki<'_>) -> Option<ClientTls> {
     let trust = table.or("trust", Vec::new(), |i| i.each(|a| pki.authority_of(a)));
-    let spoken = spoken(table);
+    let versions = table.optional("tls");
+    let old = versions.and_then(|i| Some((i, old_version(i)?)));
+    let (legacy, spoken) = match old {
+        Some((item, highest)) => {
+            let legacy = legacy(table, item, highest);
+            (legacy.map(Some), Some(Spoken::usual()))
+        }
+        None => (Some(None), spoken(table, versions)),
+    };
     let alpn = table.or("alpn", http_1_1(), alpn);
     let resume = table.or("resume", false, Item::boolean);
     let certificate = table.or("certificate", None, |i| pki.certificate_of(i).map(Some));
@@ -30,6 +40,7 @@ pub(super) fn client(table: &mut Fields<'_>, pki: &Pki<'_>) -> Option<ClientTls>
     } = spoken?;
     Some(ClientTls {
         versions,
+        legacy: legacy?,
         groups,
         suites,
         alpn: alpn?,
@@ -99,6 +110,7 @@ pub(super) fn server(
 ) -> Option<Option<ServerTls>> {
     let Some(certificate) = table.optional("certificate") else {
         for key in [
+            "security-policy",
             "tls",
             "groups",
             "suites",
@@ -115,7 +127,7 @@ pub(super) fn server(
         return Some(None);
     };
     let certificate = pki.certificate_of(certificate);
-    let spoken = spoken(table);
+    let accepted = accepted(table);
     let alpn = table.or("alpn", http_1_1(), alpn);
     let resumption = table.or("resumption", Resumption::default(), |i| {
         i.one_of("kind of resumption", &Resumption::WORDS)
@@ -131,12 +143,14 @@ pub(super) fn server(
             required: required?,
         }))
     });
+    let (policy, spoken) = accepted?;
     let Spoken {
         versions,
         groups,
         suites,
-    } = spoken?;
+    } = spoken;
     Some(Some(ServerTls {
+        policy,
         certificate: certificate?,
         versions,
         groups,
@@ -155,18 +169,27 @@ struct Spoken {
     suites: Vec<Suite>,
 }
 
-/// Reads `tls`, `groups` and `suites`, which must go together.
-fn spoken(table: &mut Fields<'_>) -> Option<Spoken> {
-    let versions_item = table.optional("tls");
+impl Spoken {
+    fn usual() -> Self {
+        Self {
+            versions: vec![Version::Tls12, Version::Tls13],
+            groups: Group::usual(),
+            suites: Suite::USUAL.to_vec(),
+        }
+    }
+}
+
+/// Reads `groups` and `suites`, which must go together with `tls`.
+fn spoken(table: &mut Fields<'_>, versions_item: Option<Item<'_>>) -> Option<Spoken> {
     let groups = table.or("groups", Group::usual(), |i| distinct(i, group));
     let suites_item = table.optional("suites");
     let suites = match suites_item {
         Some(item) => distinct(item, suite),
-        None => Some(Suite::USUAL.to_vec()),
+        None => Some(Spoken::usual().suites),
     };
     let versions = match versions_item {
         Some(item) => versions(item),
-        None => Some(vec![Version::Tls12, Version::Tls13]),
+        None => Some(Spoken::usual().versions),
     };
     let (mut versions, groups, suites) = (versions?, groups?, suites?);
     let speaks = |v: &Version| {
@@ -198,6 +221,78 @@ fn spoken(table: &mut Fields<'_>) -> Option<Spoken> {
         groups,
         suites,
     })
+}
+
+/// Reads a listener's `security-policy`, or else what it says for itself.
+fn accepted(table: &mut Fields<'_>) -> Option<(Option<String>, Spoken)> {
+    let Some(item) = table.optional("security-policy") else {
+        let versions = table.optional("tls");
+        return Some((None, spoken(table, versions)?));
+    };
+    for key in ["tls", "groups", "suites"] {
+        if let Some(extra) = table.optional(key) {
+            let message = format!("`{key}` stands beside a security policy");
+            let label = "expected one of the two: the policy says it all";
+            extra.wrong_key(message, label, None);
+        }
+    }
+    let word = item.text()?;
+    let Some(policy) = policy(word) else {
+        let names: Vec<String> = policy::names().collect();
+        item.unknown("security policy", names.iter().map(String::as_str));
+        return None;
+    };
+    let policy::Spoken {
+        versions,
+        groups,
+        suites,
+    } = policy.spoken();
+    let spoken = Spoken {
+        versions,
+        groups,
+        suites,
+    };
+    Some((Some(policy.name), spoken))
+}
+
+/// Versions that no engine here speaks: a client says hello in them, and no more.
+const OLD_VERSIONS: [(&str, u16); 2] = [("1.0", 0x0301), ("1.1", 0x0302)];
+
+/// The highest old version in a client's `tls`, when there is any.
+fn old_version(item: Item<'_>) -> Option<u16> {
+    let Kind::List(values) = &item.value.kind else {
+        return None;
+    };
+    let elements = values.iter().map(|value| Item { value, ..item });
+    let words = elements.filter_map(|i| i.as_text());
+    let old = words.filter_map(|w| OLD_VERSIONS.iter().find(|(word, _)| *word == w));
+    old.map(|(_, number)| *number).max()
+}
+
+/// A client of TLS 1.0 or 1.1: `tls = ["1.0"]`, perhaps with suites of that time.
+fn legacy(table: &mut Fields<'_>, versions: Item<'_>, highest: u16) -> Option<(u16, Vec<u16>)> {
+    /// With AES and CBC (RFC 8422 §6, RFC 5246 §A.5).
+    const SUITES: [u16; 6] = [0xc009, 0xc013, 0xc00a, 0xc014, 0x002f, 0x0035];
+    let all_old = versions.some(|i| {
+        let word = i.text()?;
+        let is_old = OLD_VERSIONS.iter().any(|(old, _)| *old == word);
+        if !is_old {
+            let label = "expected \"1.0\" and \"1.1\" alone: a client only says hello in them";
+            i.wrong("no engine here speaks TLS 1.0 and 1.1", label, None);
+        }
+        is_old.then_some(())
+    });
+    let suites = table.or("suites", SUITES.to_vec(), |i| {
+        distinct(i, |i| {
+            let number = suite_number(i.text()?);
+            if number.is_none() {
+                i.unknown("cipher suite", suite_names());
+            }
+            number
+        })
+    });
+    all_old?;
+    Some((highest, suites?))
 }
 
 /// A list of at least one, each thing once, in its order.

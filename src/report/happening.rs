@@ -78,6 +78,7 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             ("tls-established", parts.join(", "))
         }
         Fact::TlsFailed { error, .. } => ("tls-failed", error.clone()),
+        Fact::TlsMismatch { mismatch, .. } => ("tls-mismatch", mismatch.to_string()),
         Fact::CertificateAccepted {
             server_name,
             anchor,

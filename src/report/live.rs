@@ -112,6 +112,7 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         Fact::LookupFailed { .. }
         | Fact::ConnectFailed { .. }
         | Fact::TlsFailed { .. }
+        | Fact::TlsMismatch { .. }
         | Fact::CertificateRefused { .. }
         | Fact::ClientCertificateRefused { .. }
         | Fact::Intercepted { .. }

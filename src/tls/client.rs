@@ -26,7 +26,7 @@ use super::handshake::{
 use super::key_log::Secrets;
 use super::pace::{Pace, Paced};
 use super::random::{Randomness, Scoped};
-use super::{facts, provider};
+use super::{facts, legacy, provider};
 use crate::event::KeyAgreement;
 use crate::time::{Clock, UnixSeconds};
 
@@ -39,6 +39,8 @@ pub struct ClientSetup {
     judge: Arc<Judge>,
     clock_skew: ClockSkew,
     takes: ClientTakes,
+    /// See [`ClientTls::legacy`].
+    legacy: Option<(u16, Vec<u16>)>,
 }
 
 /// Servers whose sessions a client remembers.
@@ -56,7 +58,11 @@ impl ClientSetup {
         clock: &Clock,
         secrets: &Secrets,
     ) -> Result<Self, SetupError> {
-        let versions = versions(&tls.versions)?;
+        // A client of older versions never gets to the engine, whose configuration is then never used.
+        let versions = match tls.legacy {
+            Some(_) => rustls::DEFAULT_VERSIONS.to_vec(),
+            None => versions(&tls.versions)?,
+        };
         let trust = Arc::new(Trust::new(&tls.trust, tls.validation, pki)?);
         let judge = Arc::new(Judge::new(&trust));
         let identity = match &tls.certificate {
@@ -90,6 +96,7 @@ impl ClientSetup {
             judge,
             clock_skew: tls.validation.clock_skew,
             takes: tls.takes,
+            legacy: tls.legacy.clone(),
         })
     }
 
@@ -129,7 +136,17 @@ pub async fn connect<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let paced = Paced::new(stream, Pace::Client(setup.takes), clock.clone());
+    let mut paced = Paced::new(stream, Pace::Client(setup.takes), clock.clone());
+    if let Some((version, suites)) = &setup.legacy {
+        let error = legacy::offer(*version, suites, server_name, &mut paced, &mut randomness).await;
+        give_up(paced).await;
+        return Err(Failure {
+            error,
+            refused: None,
+            mismatch: None,
+            agreed: Vec::new(),
+        });
+    }
     let name = match ServerName::try_from(server_name.to_owned()) {
         Ok(name) => name,
         Err(error) => {
@@ -137,6 +154,7 @@ where
             return Err(Failure {
                 error: format!("`{server_name}`: {error}"),
                 refused: None,
+                mismatch: None,
                 agreed: Vec::new(),
             });
         }
@@ -190,6 +208,7 @@ fn failure(error: &io::Error, verdict: Option<Verdict>, agreed: Vec<KeyAgreement
     Failure {
         error,
         refused,
+        mismatch: None,
         agreed,
     }
 }

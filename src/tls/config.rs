@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::wire::tls::suite_name;
+use crate::wire::tls::{TLS12, TLS13, suite_name};
 
 mod pki;
 mod validation;
@@ -29,6 +29,15 @@ impl Version {
         match self {
             Self::Tls12 => "TLS 1.2",
             Self::Tls13 => "TLS 1.3",
+        }
+    }
+
+    /// As in 0x0304.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::Tls12 => TLS12,
+            Self::Tls13 => TLS13,
         }
     }
 }
@@ -59,6 +68,17 @@ impl Group {
     #[must_use]
     pub const fn word(self) -> &'static str {
         Self::WORDS[self as usize].0
+    }
+
+    /// Its number in the IANA registry.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::X25519MlKem768 => 0x11ec,
+            Self::X25519 => 0x001d,
+            Self::P256 => 0x0017,
+            Self::P384 => 0x0018,
+        }
     }
 
     /// What a side offers when its lab does not say.
@@ -150,8 +170,11 @@ pub struct ClientCertificates {
 /// How a client speaks TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientTls {
-    /// Versions it offers; at least one.
+    /// Versions it offers; at least one. None with `legacy`.
     pub versions: Vec<Version>,
+    /// An older version and its suites, by their numbers, instead of all that follows: a ClientHello is sent and its
+    /// answer read, and no more, because no engine here speaks them.
+    pub legacy: Option<(u16, Vec<u16>)>,
     /// Groups it offers, preferred first; at least one. Its key share is for the first.
     pub groups: Vec<Group>,
     /// Suites it offers, preferred first; at least one for each version.
@@ -175,6 +198,7 @@ impl Default for ClientTls {
     fn default() -> Self {
         Self {
             versions: vec![Version::Tls12, Version::Tls13],
+            legacy: None,
             groups: Group::usual(),
             suites: Suite::USUAL.to_vec(),
             alpn: vec![],
@@ -201,6 +225,8 @@ pub struct ClientTakes {
 pub struct ServerTls {
     /// Its certificate, by name.
     pub certificate: String,
+    /// The security policy that the following rests on, by its AWS name.
+    pub policy: Option<String>,
     /// Versions it accepts; at least one.
     pub versions: Vec<Version>,
     /// Groups it accepts, best first; at least one.
@@ -223,6 +249,7 @@ impl ServerTls {
     pub fn new(certificate: impl Into<String>) -> Self {
         Self {
             certificate: certificate.into(),
+            policy: None,
             versions: vec![Version::Tls12, Version::Tls13],
             groups: Group::usual(),
             suites: Suite::USUAL.to_vec(),

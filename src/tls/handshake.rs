@@ -14,7 +14,7 @@ use super::authority::PkiError;
 use super::config::Version;
 use super::facts::TlsFacts;
 use super::random::Randomness;
-use crate::event::{CertificateDefect, CertificateFacts, KeyAgreement};
+use crate::event::{CertificateDefect, CertificateFacts, KeyAgreement, Mismatch};
 use crate::time::{Clock, UnixSeconds};
 
 /// A connection on which TLS is established.
@@ -35,6 +35,8 @@ pub struct Failure {
     pub error: String,
     /// The refused certificates, when that was the reason.
     pub refused: Option<Refused>,
+    /// At a server: what could not be agreed on, when that was the reason.
+    pub mismatch: Option<Mismatch>,
     /// The key exchanges of this side up to there, where the seed rules; else none.
     pub agreed: Vec<KeyAgreement>,
 }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,7 +13,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::config::{ClientTakes, ServerTakes};
 use crate::time::{Clock, Instant, Sleep};
-use crate::wire::tls::{HELLO_RETRY_RANDOM, RecordHeader, content_type, handshake_type};
+use crate::wire::tls::{
+    ClientHello, HELLO_RETRY_RANDOM, RecordHeader, content_type, handshake_header, handshake_type,
+};
 
 /// How long each received flight takes.
 #[derive(Debug, Clone, Copy)]
@@ -159,6 +162,46 @@ impl<S: AsyncRead + Unpin> Paced<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Paced<S> {
+    /// The ClientHello that arrives first, without reading it: the engine will. `None` when something else arrives.
+    pub(super) async fn peek_hello(&mut self) -> Option<ClientHello> {
+        poll_fn(|cx| {
+            self.fetch(cx);
+            match first_hello(&self.held.all()) {
+                None if self.held.end.is_none() && self.held.bytes < Held::BYTES_MAX => {
+                    Poll::Pending
+                }
+                found => Poll::Ready(found.flatten()),
+            }
+        })
+        .await
+    }
+}
+
+/// The ClientHello at the start of `bytes`, which may be in several records; the outer `None` when more bytes are needed
+/// to tell.
+fn first_hello(mut bytes: &[u8]) -> Option<Option<ClientHello>> {
+    let mut message = Vec::new();
+    loop {
+        let header = RecordHeader::read(bytes)?;
+        if !header.is_plausible() || header.content_type != content_type::HANDSHAKE {
+            return Some(None);
+        }
+        let rest = &bytes[RecordHeader::BYTES..];
+        message.extend_from_slice(rest.get(..header.length)?);
+        bytes = &rest[header.length..];
+        let Some((kind, length)) = handshake_header(&message) else {
+            continue;
+        };
+        if kind != handshake_type::CLIENT_HELLO {
+            return Some(None);
+        }
+        if let Some(body) = message.get(4..4 + length) {
+            return Some(ClientHello::read(body));
+        }
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -229,6 +272,12 @@ struct Held {
 impl Held {
     /// The most that is taken in: several times the largest handshake flight in use.
     const BYTES_MAX: usize = 64 * 1024;
+
+    /// Everything that is held.
+    fn all(&self) -> Vec<u8> {
+        let chunks = self.chunks.iter().flat_map(|(_, chunk)| chunk);
+        chunks.skip(self.taken).copied().collect()
+    }
 
     /// Reads what is due, at least one byte.
     fn poll_read(

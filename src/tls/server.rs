@@ -11,21 +11,23 @@ use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
 pub use self::ticketer::TicketKey;
 use self::ticketer::Ticketer;
 use super::authority::Pki;
-use super::config::{Resumption, ServerTakes, ServerTls};
+use super::config::{Resumption, ServerTls};
 use super::handshake::{
     Established, Failure, LabTime, PerKind, SetupError, engine_error, give_up, protocols, versions,
 };
 use super::key_log::Secrets;
+use super::mismatch::mismatch;
 use super::pace::{Pace, Paced};
 use super::random::{Randomness, Scoped};
 use super::{facts, provider};
 use crate::time::Clock;
+use crate::wire::tls::{ClientHello, TLS12, content_type};
 
 /// How a server speaks TLS, ready for connections.
 #[derive(Debug)]
@@ -33,7 +35,10 @@ pub struct ServerSetup {
     configs: PerKind<Arc<ServerConfig>>,
     /// Both configurations' verifier of client certificates, where it asks for them.
     clients: Option<Arc<clients::Judge>>,
-    takes: ServerTakes,
+    /// What it was told, to say what a client lacks.
+    tls: ServerTls,
+    /// Whether its certificate is for an RSA key, or else for an elliptic curve.
+    rsa_key: bool,
 }
 
 /// Sessions a server remembers for resumption.
@@ -94,7 +99,11 @@ impl ServerSetup {
                 system: config(provider::system(&tls.groups, &tls.suites))?,
             },
             clients,
-            takes: tls.takes,
+            tls: tls.clone(),
+            rsa_key: identity
+                .chain()
+                .first()
+                .is_some_and(|leaf| facts::certificate(leaf).key.starts_with("RSA")),
         })
     }
 }
@@ -115,7 +124,24 @@ pub async fn accept<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let paced = Paced::new(stream, Pace::Server(setup.takes), clock.clone());
+    let mut paced = Paced::new(stream, Pace::Server(setup.tls.takes), clock.clone());
+    let hello = paced.peek_hello().await;
+    let mismatch = hello
+        .as_ref()
+        .and_then(|hello| mismatch(hello, &setup.tls, setup.rsa_key));
+    if let (Some(hello), Some(mismatch)) = (&hello, &mismatch)
+        && mismatch.what == "version"
+    {
+        // The engine would look for an extension first that such clients do not know, and send another alert.
+        refuse_version(&mut paced, hello).await;
+        give_up(paced).await;
+        return Err(Failure {
+            error: "no version in common".into(),
+            refused: None,
+            mismatch: Some(mismatch.clone()),
+            agreed: Vec::new(),
+        });
+    }
     let acceptor = TlsAcceptor::from(setup.configs.of(&randomness).clone());
     let handshake = randomness.scope(|| acceptor.accept(paced).into_fallible());
     let mut handshake = Scoped::new(handshake, randomness);
@@ -150,8 +176,22 @@ where
             Err(Failure {
                 error,
                 refused,
+                mismatch,
                 agreed,
             })
         }
+    }
+}
+
+/// The alert protocol_version (RFC 5246 §E.1, RFC 8446 §4.2.1), after the time that a ClientHello takes.
+async fn refuse_version<S: AsyncRead + AsyncWrite + Unpin>(
+    paced: &mut Paced<S>,
+    hello: &ClientHello,
+) {
+    let [major, minor] = hello.legacy_version.min(TLS12).to_be_bytes();
+    let alert = [content_type::ALERT, major, minor, 0, 2, 2, 70];
+    // Whether the client still hears it changes nothing.
+    if paced.read_u8().await.is_ok() {
+        let _ = paced.write_all(&alert).await;
     }
 }

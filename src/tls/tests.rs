@@ -359,7 +359,7 @@ fn no_common_version_fails_on_both_sides() {
     let (failure, _, server) = case.refusal();
     assert_eq!(failure.refused, None, "certificates were not the reason");
     assert_eq!(failure.error, "received fatal alert: ProtocolVersion");
-    assert_eq!(server, "peer is incompatible: Tls12NotOfferedOrEnabled");
+    assert_eq!(server, "no version in common");
 }
 
 #[test]

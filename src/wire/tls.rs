@@ -5,8 +5,8 @@ pub mod key_exchange;
 mod names;
 
 pub use names::{
-    alert_name, alert_names, alert_number, group_name, scheme_name, suite_name, suite_number,
-    version_name,
+    alert_name, alert_names, alert_number, group_name, scheme_name, suite_name, suite_names,
+    suite_number, version_name,
 };
 
 /// Record content types (RFC 8446 §5.1).

@@ -121,6 +121,9 @@ impl Front {
                         chain: refused.chain,
                     });
                 }
+                if let Some(mismatch) = failure.mismatch {
+                    self.node.fact(Fact::TlsMismatch { flow, mismatch });
+                }
                 self.node.fact(Fact::TlsFailed {
                     flow,
                     error: failure.error,

@@ -153,7 +153,7 @@ mod tests {
             );
             // On the day before, the former limit is in force.
             let eve = UnixSeconds(from.0 - 1);
-            let last = before.map_or(u64::from(u32::MAX), |d: u64| d * day - 1);
+            let last = before.map_or_else(|| u64::from(u32::MAX), |d: u64| d * day - 1);
             assert_eq!(longest_validity(&facts(eve, last)), Ok(()));
             if before.is_some() {
                 assert!(longest_validity(&facts(eve, last + 1)).is_err());

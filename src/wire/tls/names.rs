@@ -59,6 +59,11 @@ pub fn suite_number(name: &str) -> Option<u16> {
     found.map(|(number, _)| *number)
 }
 
+/// The names of all suites that are known here.
+pub fn suite_names() -> impl Iterator<Item = &'static str> {
+    SUITES.iter().map(|(_, name)| *name)
+}
+
 /// Alert descriptions by their names in RFC 8446 §6 and RFC 5246 §7.2, in order of numbers.
 const ALERTS: [(u8, &str); 28] = [
     (0, "close_notify"),
