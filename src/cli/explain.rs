@@ -8,6 +8,7 @@ use serde::Serialize;
 mod aes;
 mod brute_force;
 mod cost;
+mod keys;
 
 pub(super) use cost::{costs, progress};
 
@@ -29,6 +30,9 @@ enum Topic {
     BruteForce(brute_force::Arguments),
     /// What the operations of TLS cost on this machine, beside what the text says.
     Cost(cost::Arguments),
+    /// The key schedule of every TLS connection of a lab: who sent and computed what, and which key protects which
+    /// record.
+    Keys(keys::Arguments),
 }
 
 /// What a page is printed as.
@@ -45,6 +49,7 @@ pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
         Topic::Aes(arguments) => aes::run(arguments, colour),
         Topic::BruteForce(arguments) => brute_force::run(arguments, colour),
         Topic::Cost(arguments) => cost::run(arguments, colour),
+        Topic::Keys(arguments) => keys::run(arguments, colour),
     }
 }
 

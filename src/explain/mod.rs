@@ -6,6 +6,7 @@ pub mod aes;
 pub mod brute_force;
 pub mod claims;
 pub mod cost;
+pub mod keys;
 pub mod natural;
 mod sheet;
 

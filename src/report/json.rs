@@ -2,6 +2,8 @@
 //! come, members that are there stay. Times are whole nanoseconds since the start of the run, so that two runs of one
 //! seed give the same bytes.
 
+pub mod keys;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -68,6 +70,7 @@ pub fn run(record: &Record<'_>, findings: &[Finding]) -> Run {
             })
             .collect(),
         phases: timeline::phases(record).iter().map(phase).collect(),
+        keys: keys::lines(record),
         findings: findings.iter().map(finding).collect(),
         totals: totals(record, findings),
     }
@@ -96,6 +99,8 @@ pub struct Run {
     pub milestones: Vec<MilestoneLine>,
     /// The time between them.
     pub phases: Vec<PhaseLine>,
+    /// The keys of TLS connections: how they compare with those that the key schedule gives. No secrets.
+    pub keys: Vec<keys::KeysLine>,
     /// The expectations, judged, in the lab's order.
     pub findings: Vec<FindingLine>,
     /// Sums.

@@ -4,12 +4,14 @@
 use tunlab::dissect::keys::{Connection, Counts, Gap, How, recompute};
 use tunlab::event::{Event, Fact, HandshakeKind, KeyAgreement, What};
 use tunlab::expect::{Finding, judge};
+use tunlab::explain::keys::{Keys, page};
 use tunlab::lab;
 use tunlab::lab::plan::{self, Check, Expectation, KeysCheck, Plan};
 use tunlab::name::Name;
+use tunlab::report::Paint;
 use tunlab::run::{Outcome, Run};
 
-use crate::tools::virtual_labs;
+use crate::tools::{tunlab, virtual_labs};
 
 fn run(plan: &Plan) -> Outcome {
     Run::new(plan, 1).execute().unwrap()
@@ -224,4 +226,109 @@ fn the_expectations_hold_and_break() {
         broken.explain.unwrap().rsplit("; ").next(),
         Some("found no TLS on user -> alb:443")
     );
+}
+
+fn printed(arguments: &[&str]) -> (i32, String, String) {
+    let mut call = tunlab();
+    let output = call.env("COLUMNS", "80").args(["explain", "keys"]);
+    let output = output.args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let (out, err) = (text(output.stdout), text(output.stderr));
+    (output.status.code().unwrap(), out, err)
+}
+
+#[test]
+fn the_page_of_the_main_lab() {
+    let (code, page, errors) = printed(&[]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    insta::assert_snapshot!("keys", page);
+    let (_, full, _) = printed(&["--full"]);
+    let plan = lab::load("https-through-alb").unwrap();
+    for value in only(&run(&plan)).values {
+        for line in value.bytes.chunks(32) {
+            let hex: String = line.iter().map(|b| format!("{b:02x}")).collect();
+            assert!(full.contains(&hex), "{}", value.name);
+        }
+    }
+}
+
+#[test]
+fn every_page_has_its_checks_and_no_failed_one() {
+    for name in virtual_labs() {
+        let (code, page, errors) = printed(&[name]);
+        assert_eq!((code, errors.as_str()), (0, ""), "{name}");
+        assert!(!page.contains('✗'), "{name}: {page}");
+        let connections = page.matches("TCP stream ").count();
+        let verdicts = page.matches("Checked against").count();
+        assert_eq!(connections, verdicts, "{name}");
+    }
+}
+
+#[test]
+fn the_page_for_programs() {
+    let (code, json, _) = printed(&["tls/tls13-resumption", "--format", "json", "--seed", "7"]);
+    assert_eq!(code, 0);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["schema"], "tunlab-keys/1");
+    assert_eq!((&json["equal"], &json["seed"]), (&true.into(), &7.into()));
+    let resumed = &json["connections"][1];
+    assert_eq!(resumed["handshake"], "resumed");
+    let values = resumed["values"].as_array().unwrap();
+    let binder = values.iter().find(|v| v["name"] == "binder").unwrap();
+    assert_eq!(binder["checks"][0]["equal"], true);
+    let sent = resumed["sent"].as_array().unwrap();
+    let carried = sent.iter().find(|s| s["what"] == "binder").unwrap();
+    assert_eq!(binder["value"], carried["value"]);
+}
+
+#[test]
+fn a_lab_that_cannot_be_run_has_no_page() {
+    for (lab, why) in [("no-such-lab", "no-such-lab"), ("real-curl", "--tun")] {
+        let (code, page, errors) = printed(&[lab]);
+        assert_eq!((code, page.as_str()), (2, ""), "{lab}");
+        assert!(errors.contains(why), "{lab}: {errors}");
+    }
+}
+
+#[test]
+fn a_difference_is_said_loudly() {
+    let plan = lab::load("https-through-alb").unwrap();
+    let mut outcome = run(&plan);
+    changed(
+        &mut outcome,
+        |_| (),
+        other_secret("CLIENT_TRAFFIC_SECRET_0"),
+    );
+    let record = outcome.record(&plan);
+    let keys = Keys::of(&record);
+    assert!(keys.differ());
+    let page = page(&keys, false, 100, Paint::Plain);
+    let secret = "✗ DIFFERS from CLIENT_TRAFFIC_SECRET_0 in the key log";
+    assert!(page.contains(secret), "{page}");
+    assert!(page.contains("✗ 1 DIFFER, of 1 shared secret"), "{page}");
+
+    changed(&mut outcome, |a| a.shared[0] ^= 1, |_| ());
+    let record = outcome.record(&plan);
+    let keys = Keys::of(&record);
+    let page = tunlab::explain::keys::page(&keys, false, 100, Paint::Plain);
+    assert!(page.contains("✗ DOES NOT OPEN under this key"), "{page}");
+    assert!(!tunlab::explain::keys::report(&keys).equal);
+}
+
+#[test]
+fn the_report_of_a_run_says_how_keys_compare_and_no_secret() {
+    let plan = lab::load("https-through-alb").unwrap();
+    let outcome = run(&plan);
+    let report = tunlab::report::json::render(&outcome.record(&plan), &[]).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let keys = &json["keys"][0];
+    assert_eq!(
+        (&keys["secrets"], &keys["finished"]),
+        (&5.into(), &2.into())
+    );
+    assert_eq!(keys["differences"].as_array().unwrap().len(), 0);
+    for line in &outcome.secrets {
+        let secret = line.rsplit(' ').next().unwrap();
+        assert!(!report.contains(secret));
+    }
 }

@@ -63,6 +63,9 @@ pub struct Counts {
     pub records: usize,
 }
 
+/// What RSA key exchange sends, by its name in [`Connection::sent`].
+pub const PRE_MASTER_SENT: &str = "encrypted pre-master secret";
+
 /// The name of a binder among values.
 const BINDER: &str = "binder";
 

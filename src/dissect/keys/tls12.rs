@@ -1,8 +1,8 @@
 //! TLS 1.2, message by message: what each one lets both ends compute (RFC 5246 §8.1 and §6.3, RFC 7627).
 
-use super::Gap;
 use super::value::{By, End, How, With};
 use super::walk::{Walk, name};
+use super::{Gap, PRE_MASTER_SENT};
 use crate::dissect::key_schedule::tls12::{extended_master_secret, master_secret, verify_data};
 use crate::dissect::key_schedule::tls13::transcript_hash;
 use crate::dissect::key_schedule::{SuiteParameters, key_block};
@@ -36,7 +36,7 @@ impl Walk<'_, '_> {
         self.sent(End::Server, frame, true, "session id", choice.session_id);
         let ticket = offer.ticket.filter(|t| !t.is_empty());
         if let Some(ticket) = ticket {
-            self.sent(End::Client, frame, true, "ticket", ticket);
+            self.sent(End::Client, self.hello.frame, true, "ticket", ticket);
         }
         let by_name = ticket.and_then(|t| self.sessions.master(t));
         let found = by_name.or_else(|| self.sessions.master(choice.session_id));
@@ -115,8 +115,7 @@ impl Walk<'_, '_> {
         clear: bool,
     ) -> Option<Option<Vec<u8>>> {
         let encrypted = rsa_client_key_exchange(body)?;
-        let what = "pre-master secret, encrypted with RSA";
-        self.sent(End::Client, frame, clear, what, encrypted);
+        self.sent(End::Client, frame, clear, PRE_MASTER_SENT, encrypted);
         self.pre_master = "pre-master secret";
         let found = self.evidence.pre_master(encrypted).map(<[u8]>::to_vec);
         match &found {
@@ -233,13 +232,18 @@ impl Walk<'_, '_> {
         message: &[u8],
         clear: bool,
     ) {
-        let what = "Finished (verify_data)";
-        self.sent(end, frame, clear, what, &message[4..]);
+        self.sent(end, frame, clear, "verify_data", &message[4..]);
         if let Some(master) = self.known.master.clone() {
             let (label, name) = match end {
                 End::Client => ("client finished", "client Finished"),
                 End::Server => ("server finished", "server Finished"),
             };
+            let digest = transcript_hash(suite.hash, &self.messages);
+            let before = format!("hash of {}", self.so_far());
+            let formula = format!("Hash({})", self.so_far());
+            if !self.out.values.iter().any(|v| v.name == before) {
+                self.computed(&before, BOTH, &formula, "RFC 5246 §7.4.9", &digest);
+            }
             let data = verify_data(suite.hash, &master, label, &self.messages);
             let formula = format!("PRF(master secret, \"{label}\", hash of {})", self.so_far());
             let value = format!("verify_data of the {}", end.word());

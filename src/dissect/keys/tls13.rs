@@ -4,7 +4,7 @@ use super::value::{By, End, With};
 use super::walk::{Walk, name};
 use super::{BINDER, Gap};
 use crate::dissect::key_schedule::tls13::{
-    derive_secret, extract, ticket_psk, transcript_hash, verify_data,
+    derive_secret, extract, finished_key, ticket_psk, transcript_hash, verify_data,
 };
 use crate::dissect::key_schedule::{
     SuiteParameters, next_traffic_secret, suite_parameters, traffic_keys,
@@ -63,7 +63,18 @@ impl Walk<'_, '_> {
                 // After a HelloRetryRequest the messages before it are bound too (RFC 8446 §4.2.11.2).
                 let bound = [&self.messages[..], &message[..4 + psks.bound]].concat();
                 let data = verify_data(hash, &key, &bound);
-                let formula = "HMAC(finished_key under binder_key, hash of the ClientHello up to its binders)";
+                let finished = finished_key(hash, &key);
+                let formula = "HKDF-Expand-Label(binder_key, \"finished\", \"\")";
+                let source = "RFC 8446 §4.2.11.2";
+                self.computed(
+                    "finished_key of the binder",
+                    BOTH,
+                    formula,
+                    source,
+                    &finished,
+                );
+                let formula =
+                    "HMAC(finished_key of the binder, hash of the ClientHello up to its binders)";
                 self.computed(BINDER, BOTH, formula, "RFC 8446 §4.2.11.2", &data);
                 self.check(With::Packet { frame }, binder);
                 // For early data; it comes to be whether or not any is sent.
@@ -243,15 +254,19 @@ impl Walk<'_, '_> {
         message: &[u8],
         clear: bool,
     ) {
-        let what = "Finished (verify_data)";
-        self.sent(end, frame, clear, what, &message[4..]);
+        self.sent(end, frame, clear, "verify_data", &message[4..]);
         if let Some(base) = self.known.handshake_traffic[end as usize].clone() {
-            let data = verify_data(suite.hash, &base, &self.messages);
+            // After the server's Finished the hash is there already.
+            if end == End::Server {
+                self.transcript(suite);
+            }
             let (under, _, _) = HANDSHAKE[end as usize];
-            let formula = format!(
-                "HMAC(finished_key under {under}, hash of {})",
-                self.so_far()
-            );
+            let key = finished_key(suite.hash, &base);
+            let name = format!("finished_key of the {}", end.word());
+            let formula = format!("HKDF-Expand-Label({under}, \"finished\", \"\")");
+            self.computed(&name, BOTH, &formula, "RFC 8446 §4.4.4", &key);
+            let data = verify_data(suite.hash, &base, &self.messages);
+            let formula = format!("HMAC({name}, hash of {})", self.so_far());
             let name = format!("verify_data of the {}", end.word());
             self.computed(&name, BOTH, &formula, "RFC 8446 §4.4.4", &data);
             self.check(With::Packet { frame }, &message[4..]);

@@ -100,6 +100,8 @@ pub(super) struct Hello {
     pub(super) server_random: [u8; 32],
     /// Body of the last ClientHello.
     pub(super) client: Vec<u8>,
+    /// Its frame.
+    pub(super) frame: usize,
     pub(super) retried: bool,
     pub(super) extended_master_secret: bool,
     encrypt_then_mac: bool,
@@ -290,6 +292,7 @@ impl Walk<'_, '_> {
         let offer = ClientOffer::read(body)?;
         self.hello.client_random = hello.random;
         self.hello.client = body.to_vec();
+        self.hello.frame = frame;
         if !self.hello.retried {
             self.sent(End::Client, frame, true, "random", &hello.random);
         }
@@ -459,8 +462,8 @@ impl Walk<'_, '_> {
         let name = group_name(group);
         for (end, agreed) in [(End::Client, client), (End::Server, server)] {
             if let Some(agreed) = agreed {
-                let what = format!("private value of the {}", end.word());
-                self.value(&what, By::One(end), How::Drawn, "", &agreed.private);
+                let by = By::One(end);
+                self.value("private value", by, How::Drawn, "", &agreed.private);
             }
         }
         self.hybrid_parts(group, agreed);
