@@ -380,6 +380,7 @@ mod tests {
                 frame: i + 1,
                 fields: &mut fields,
                 messages: &mut messages,
+                unsealed: &mut Vec::new(),
             };
             if piece.is_empty() {
                 conversation.close(*side, &mut out);

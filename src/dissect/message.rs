@@ -36,6 +36,8 @@ pub struct Frame {
     pub tcp: Option<TcpNote>,
     /// What it completes, in order. Empty for a pure ACK or a piece of something longer.
     pub messages: Vec<Message>,
+    /// What the encrypted TLS records that it completes say, as far as the secrets at hand open them.
+    pub unsealed: Vec<u8>,
 }
 
 /// What a segment does to its connection.

@@ -81,11 +81,12 @@ impl Dissector {
     pub fn frame(&mut self, crossing: &Crossing<'_>, tap_name: &str) -> Frame {
         self.frames += 1;
         let mut fields = Fields(Vec::with_capacity(48));
-        let mut messages = Vec::new();
+        let (mut messages, mut unsealed) = (Vec::new(), Vec::new());
         let mut out = Output {
             frame: self.frames,
             fields: &mut fields,
             messages: &mut messages,
+            unsealed: &mut unsealed,
         };
         let length = (crossing.bytes.len() + ETHERNET_BYTES) as u64;
         out.present("frame");
@@ -129,6 +130,7 @@ impl Dissector {
             fields,
             tcp,
             messages,
+            unsealed,
         }
     }
 

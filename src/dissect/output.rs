@@ -9,6 +9,8 @@ pub(super) struct Output<'a> {
     pub(super) frame: usize,
     pub(super) fields: &'a mut Fields,
     pub(super) messages: &'a mut Vec<Message>,
+    /// Content of records that could be opened.
+    pub(super) unsealed: &'a mut Vec<u8>,
 }
 
 impl Output<'_> {

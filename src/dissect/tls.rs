@@ -148,6 +148,7 @@ impl Session {
             out.number("tls.record.content_type", inner);
             kind = inner;
         }
+        out.unsealed.extend_from_slice(&plain);
         self.content(side, kind, &plain, true, keys, out);
     }
 

@@ -236,6 +236,7 @@ impl Shot {
             fields,
             tcp,
             messages: self.messages.clone(),
+            unsealed: Vec::new(),
         }
     }
 

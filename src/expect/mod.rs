@@ -24,6 +24,7 @@ mod program;
 mod tcp;
 mod timing;
 mod tls;
+pub mod who_reads;
 
 pub(crate) use connection::{Middle, flags, middle};
 pub use milestones::milestones;
@@ -149,6 +150,12 @@ fn rule(record: &Record<'_>, check: &Check) -> Ruling {
             text,
             readable,
         } => attack::read(record, node, text, *readable),
+        Check::Reads {
+            what,
+            on,
+            viewer,
+            readable,
+        } => who_reads::reads(record, what, on, *viewer, *readable),
         Check::Failed { node, error } => attack::failed(record, node, error),
         Check::Program { node, exit, output } => {
             program::ended(record, node, *exit, output.as_deref())

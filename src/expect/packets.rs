@@ -95,7 +95,11 @@ pub(super) fn never_sees(record: &Record<'_>, node: &Name, address: IpAddr) -> R
 }
 
 /// The frames on a link (each packet once, as its sender put it there, lost ones too) or at a tap.
-fn seen_on<'a>(record: &Record<'a>, name: &Name, viewer: Viewer) -> Result<Vec<&'a Frame>, String> {
+pub(super) fn seen_on<'a>(
+    record: &Record<'a>,
+    name: &Name,
+    viewer: Viewer,
+) -> Result<Vec<&'a Frame>, String> {
     let topology = &record.plan.topology;
     let seen = |t: &'a TapRecord| match viewer {
         Viewer::KeyHolder => &t.frames,

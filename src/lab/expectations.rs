@@ -6,6 +6,7 @@ use super::network::Network;
 use super::pki::host_name;
 use super::plan::{
     Check, Connection, Count, Expectation, KeysCheck, Milestone, PacketFilter, TlsCheck, Viewer,
+    WhoReads,
 };
 use super::speech::{group, suite, version};
 use crate::dissect::filter::Filter;
@@ -15,7 +16,8 @@ use crate::net::topology::Topology;
 use crate::wire::tls::{alert_names, alert_number};
 
 /// The families, by their keys.
-const FAMILIES: [&str; 15] = [
+const FAMILIES: [&str; 16] = [
+    "reads",
     "program",
     "attack",
     "failed",
@@ -53,8 +55,13 @@ pub(super) fn read(
     root: &mut Fields<'_>,
     network: &Network<'_>,
     topology: Option<&Topology>,
+    who_reads: &Option<WhoReads>,
 ) -> Vec<Expectation> {
-    let reader = Reader { network, topology };
+    let reader = Reader {
+        network,
+        topology,
+        who_reads,
+    };
     root.optional("expect")
         .and_then(|item| item.each(|i| reader.expectation(i)))
         .unwrap_or_default()
@@ -63,6 +70,8 @@ pub(super) fn read(
 struct Reader<'n, 'a> {
     network: &'n Network<'a>,
     topology: Option<&'n Topology>,
+    /// `None` after a mistake.
+    who_reads: &'n Option<WhoReads>,
 }
 
 impl Reader<'_, '_> {
@@ -102,6 +111,7 @@ impl Reader<'_, '_> {
             "program" => self.program(&mut table),
             "attack" => self.attack(&mut table),
             "failed" => self.failed(&mut table),
+            "reads" => self.reads(&mut table),
             _ => self.target(&mut table),
         };
         table.finish();
@@ -144,6 +154,37 @@ impl Reader<'_, '_> {
         Some(Check::Attacked {
             node: node?,
             deed: deed?.to_owned(),
+        })
+    }
+
+    fn reads(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let what = table.required("what", "\"the path\"");
+        let what = what.and_then(|i| {
+            let word = i.text()?;
+            let items = &self.who_reads.as_ref()?.items;
+            if !items.iter().any(|item| item.what == word) {
+                i.unknown("thing to read", items.iter().map(|item| item.what.as_str()));
+                return None;
+            }
+            Some(word.to_owned())
+        });
+        let on = table.required("on", "\"user\"");
+        let on = on.and_then(|i| {
+            let links = &self.who_reads.as_ref()?.on;
+            let word = i.text()?;
+            let found = links.iter().find(|n| n.as_str() == word);
+            if found.is_none() {
+                i.unknown("link of `who-reads`", links.iter().map(Name::as_str));
+            }
+            found.cloned()
+        });
+        let viewer = table.or("as", Viewer::Observer, viewer);
+        let readable = table.or("is", true, Item::boolean);
+        Some(Check::Reads {
+            what: what?,
+            on: on?,
+            viewer: viewer?,
+            readable: readable?,
         })
     }
 
@@ -313,13 +354,7 @@ impl Reader<'_, '_> {
 
     fn packets(&self, table: &mut Fields<'_>) -> Option<Check> {
         let on = table.or("on", None, |i| self.tap(i).map(Some));
-        let viewer = table.or("as", Viewer::KeyHolder, |i| {
-            let known = [
-                ("observer", Viewer::Observer),
-                ("key-holder", Viewer::KeyHolder),
-            ];
-            i.one_of("viewer", &known)
-        });
+        let viewer = table.or("as", Viewer::KeyHolder, viewer);
         let filter = table.required("filter", "\"http.request\"");
         let filter = filter.and_then(self::filter);
         let count = table.exactly_one(&["count", "at-least", "at-most"]);
@@ -419,21 +454,32 @@ impl Reader<'_, '_> {
         })
     }
 
-    /// A link or a tap, by name.
     fn tap(&self, item: Item<'_>) -> Option<Name> {
-        let word = item.text()?;
-        let topology = self.topology?;
-        let links = topology.links.iter().map(|l| &l.name);
-        let names = links.chain(topology.nics.iter().map(|n| &n.name));
-        let found = names.clone().find(|n| n.as_str() == word);
-        if found.is_none() {
-            let mut names: Vec<&str> = names.map(Name::as_str).collect();
-            names.sort_unstable();
-            names.dedup();
-            item.unknown("link or tap", names);
-        }
-        found.cloned()
+        tap(item, self.topology?)
     }
+}
+
+/// A link or a tap, by name.
+pub(super) fn tap(item: Item<'_>, topology: &Topology) -> Option<Name> {
+    let word = item.text()?;
+    let links = topology.links.iter().map(|l| &l.name);
+    let names = links.chain(topology.nics.iter().map(|n| &n.name));
+    let found = names.clone().find(|n| n.as_str() == word);
+    if found.is_none() {
+        let mut names: Vec<&str> = names.map(Name::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        item.unknown("link or tap", names);
+    }
+    found.cloned()
+}
+
+fn viewer(item: Item<'_>) -> Option<Viewer> {
+    let known = [
+        ("observer", Viewer::Observer),
+        ("key-holder", Viewer::KeyHolder),
+    ];
+    item.one_of("viewer", &known)
 }
 
 fn timing(table: &mut Fields<'_>) -> Option<Check> {

@@ -31,6 +31,7 @@ mod taps;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod who_reads;
 
 pub use error::{LabErrors, LoadError, Mistake};
 pub use shipped::Shipped;
@@ -225,7 +226,8 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
     let steps = scenario::steps(&mut root, &network);
     let timeline = scenario::timeline(&mut root);
     let expert = root.or("expert", Vec::new(), |i| i.each(|line| line.prose(200)));
-    let expectations = expectations::read(&mut root, &network, named);
+    let who_reads = who_reads::read(&mut root, named);
+    let expectations = expectations::read(&mut root, &network, named, &who_reads);
     root.finish();
 
     let topology = topology?;
@@ -245,6 +247,7 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
         steps,
         timeline,
         expert: expert?,
+        who_reads: who_reads.unwrap_or_default(),
         expectations,
     })
 }

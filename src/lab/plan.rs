@@ -46,8 +46,37 @@ pub struct Plan {
     /// What Wireshark's experts say of the main capture at severity warning and above, message by message, in order of
     /// frames: what the lab's faults cause, and nothing else.
     pub expert: Vec<String>,
+    /// Of what it is asked who can read it, and where.
+    pub who_reads: WhoReads,
     /// What must hold.
     pub expectations: Vec<Expectation>,
+}
+
+/// Things that packets say, and links on which somebody may listen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WhoReads {
+    /// Links or taps.
+    pub on: Vec<Name>,
+    /// What is looked for.
+    pub items: Vec<ReadItem>,
+}
+
+/// Something that packets say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadItem {
+    /// What it is, as in "the path".
+    pub what: String,
+    /// How it is found.
+    pub mark: Mark,
+}
+
+/// How something is found in packets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mark {
+    /// By its text.
+    Text(String),
+    /// An address: in the head of a packet, or as text.
+    Address(IpAddr),
 }
 
 impl Plan {
@@ -394,6 +423,17 @@ pub enum Check {
         /// Whether it could.
         readable: bool,
     },
+    /// Whether something of the plan's [`WhoReads`] can be read on a link.
+    Reads {
+        /// What: see [`ReadItem::what`].
+        what: String,
+        /// On which link or tap.
+        on: Name,
+        /// By whom.
+        viewer: Viewer,
+        /// Whether it can.
+        readable: bool,
+    },
     /// A node's step failed.
     Failed {
         /// The node.
@@ -470,6 +510,7 @@ impl Check {
             | Self::Readable { .. }
             | Self::NeverSees { .. }
             | Self::Attacked { .. }
+            | Self::Reads { .. }
             | Self::Clean => true,
             Self::CertificateAccepted { .. }
             | Self::CertificateRefused { .. }

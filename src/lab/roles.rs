@@ -71,11 +71,13 @@ impl Reader<'_, '_> {
         let resolver = table.or("resolver", None, |i| self.resolver_address(i).map(Some));
         let tls = speech::client(&mut table, self.pki);
         let user_agent = table.or("user-agent", "Mozilla/5.0".to_owned(), Item::header_value);
+        let cookie = table.or("cookie", None, |i| i.header_value().map(Some));
         table.finish();
         Some(Role::Browser(Browser {
             resolver: resolver?,
             tls: tls?,
             user_agent: user_agent?,
+            cookie: cookie?,
         }))
     }
 

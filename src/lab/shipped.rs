@@ -32,6 +32,8 @@ pub(super) const LABS: &[Shipped] = &embed![
     "tls/client-certificate-missing-tls12",
     "tls/client-certificate-expired",
     "tls/client-certificate-expired-tls12",
+    "attacker/eavesdropper",
+    "attacker/eavesdropper-tls12",
     "attacker/man-in-the-middle",
     "attacker/man-in-the-middle-trusted",
     "attacker/man-in-the-middle-relay",

@@ -16,7 +16,9 @@ use super::terminal::tls_version;
 use super::timeline;
 use crate::dissect::message::{Frame, TcpPart};
 use crate::event::{Direction, PacketId, What};
+use crate::expect::who_reads::who_reads;
 use crate::expect::{Evidence, Finding, Record, milestones, retransmitted};
+use crate::lab::plan::Viewer;
 use crate::time::Instant;
 
 /// The run as JSON, indented, with a line end.
@@ -71,6 +73,7 @@ pub fn run(record: &Record<'_>, findings: &[Finding]) -> Run {
             .collect(),
         phases: timeline::phases(record).iter().map(phase).collect(),
         keys: keys::lines(record),
+        who_reads: who_reads_lines(record),
         findings: findings.iter().map(finding).collect(),
         totals: totals(record, findings),
     }
@@ -101,6 +104,9 @@ pub struct Run {
     pub phases: Vec<PhaseLine>,
     /// The keys of TLS connections: how they compare with those that the key schedule gives. No secrets.
     pub keys: Vec<keys::KeysLine>,
+    /// Who can read what, where the lab asks for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub who_reads: Vec<ReadLine>,
     /// The expectations, judged, in the lab's order.
     pub findings: Vec<FindingLine>,
     /// Sums.
@@ -175,6 +181,19 @@ pub struct PhaseLine {
     pub measured_ns: u64,
     /// How long the text says.
     pub text_ns: Option<u64>,
+}
+
+/// Whether one thing can be read at one place.
+#[derive(Debug, Serialize)]
+pub struct ReadLine {
+    /// The thing, as the lab calls it.
+    pub what: String,
+    /// The link or tap.
+    pub on: String,
+    /// `observer` or `key-holder`.
+    pub viewer: &'static str,
+    /// The first packet that says it; `null` when none does.
+    pub found: Option<EvidenceLine>,
 }
 
 /// A finding.
@@ -282,15 +301,38 @@ fn phase(phase: &timeline::Phase) -> PhaseLine {
     }
 }
 
-fn finding(finding: &Finding) -> FindingLine {
-    let evidence = finding.evidence.iter().map(|e| match e {
+fn who_reads_lines(record: &Record<'_>) -> Vec<ReadLine> {
+    let table = who_reads(record);
+    let mut lines = Vec::new();
+    for row in table.rows {
+        for ((on, viewer), found) in table.places.iter().zip(row.found) {
+            lines.push(ReadLine {
+                what: row.what.clone(),
+                on: on.to_string(),
+                viewer: match viewer {
+                    Viewer::Observer => "observer",
+                    Viewer::KeyHolder => "key-holder",
+                },
+                found: found.as_ref().map(evidence_line),
+            });
+        }
+    }
+    lines
+}
+
+fn evidence_line(evidence: &Evidence) -> EvidenceLine {
+    match evidence {
         Evidence::Frame(frame) => EvidenceLine::Frame { frame: *frame },
         Evidence::TapFrame(tap, frame) => EvidenceLine::TapFrame {
             tap: tap.to_string(),
             frame: *frame,
         },
         Evidence::Event(event) => EvidenceLine::Event { event: *event },
-    });
+    }
+}
+
+fn finding(finding: &Finding) -> FindingLine {
+    let evidence = finding.evidence.iter().map(evidence_line);
     FindingLine {
         that: finding.that.clone(),
         holds: finding.holds,

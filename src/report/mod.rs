@@ -15,6 +15,7 @@ pub mod summary;
 pub mod terminal;
 pub(crate) mod text;
 mod timeline;
+mod who_reads;
 pub mod worlds;
 
 pub use paint::Paint;

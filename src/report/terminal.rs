@@ -5,7 +5,7 @@ use super::ladder::{Ladder, WIDTH_MIN};
 use super::paint::{Paint, Tone};
 use super::rows::Row;
 use super::text::{millis, plural, squeeze, width};
-use super::timeline;
+use super::{timeline, who_reads};
 use crate::dissect::message::{Message, TlsKind};
 use crate::expect::{Finding, Record};
 use crate::lab::plan::Place;
@@ -37,6 +37,7 @@ pub fn render(record: &Record<'_>, findings: &[Finding], layout: Layout) -> Stri
     lines.extend(lost(&ladder, width, paint));
     for block in [
         timeline::render(record, width, paint),
+        who_reads::render(record, width, paint),
         findings::render(record, findings, width, paint),
     ] {
         if !block.is_empty() {

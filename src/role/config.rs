@@ -51,6 +51,8 @@ pub struct Browser {
     pub tls: ClientTls,
     /// Value of the User-Agent header.
     pub user_agent: String,
+    /// Value of the Cookie header, where it sends one.
+    pub cookie: Option<String>,
 }
 
 /// A DNS server, authoritative for a zone.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
-use hyper::header::{HOST, USER_AGENT};
+use hyper::header::{COOKIE, HOST, USER_AGENT};
 use hyper::{Method, Request, Response, Uri, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -155,10 +155,12 @@ impl Browser {
         } else {
             request.uri(target).header(HOST, host)
         };
-        request
-            .header(USER_AGENT, &self.config.user_agent)
-            .body(empty())
-            .map_err(|e| chain(&e))
+        let request = request.header(USER_AGENT, &self.config.user_agent);
+        let request = match &self.config.cookie {
+            Some(cookie) => request.header(COOKIE, cookie),
+            None => request,
+        };
+        request.body(empty()).map_err(|e| chain(&e))
     }
 }
 
