@@ -32,6 +32,44 @@ pub struct TlsFacts {
     pub chain: Vec<CertificateFacts>,
     /// Common name of the trust anchor that ends the chain; empty where there is no chain.
     pub anchor: String,
+    /// At a server that asks for certificates: the client's leaf.
+    pub client: Option<ClientLeaf>,
+}
+
+/// The certificate that a client shows, in the words of a load balancer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientLeaf {
+    /// Serial number, in hexadecimal digits.
+    pub serial: String,
+    /// Distinguished name of the issuer, as RFC 4514 writes it: the most special part first.
+    pub issuer: String,
+    /// Distinguished name of the subject, likewise.
+    pub subject: String,
+    /// First moment of validity.
+    pub not_before: UnixSeconds,
+    /// Last moment of validity.
+    pub not_after: UnixSeconds,
+    /// The certificate itself (RFC 7468 §5).
+    pub pem: String,
+}
+
+/// What a client's leaf says; `None` when it cannot be read.
+pub(super) fn client_leaf(der: &CertificateDer<'_>) -> Option<ClientLeaf> {
+    let parsed = Certificate::from_der(der).ok()?;
+    let body = parsed.tbs_certificate();
+    let moment = |t: x509_cert::time::Time| UnixSeconds(t.to_unix_duration().as_secs());
+    let serial = body.serial_number().as_bytes();
+    Some(ClientLeaf {
+        serial: serial.iter().map(|b| format!("{b:02x}")).collect(),
+        issuer: body.issuer().to_string(),
+        subject: body.subject().to_string(),
+        not_before: moment(body.validity().not_before),
+        not_after: moment(body.validity().not_after),
+        pem: pem::encode_config(
+            &pem::Pem::new("CERTIFICATE", der.to_vec()),
+            pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
+        ),
+    })
 }
 
 pub(super) fn agreed(state: &CommonState) -> TlsFacts {
@@ -62,6 +100,7 @@ pub(super) fn agreed(state: &CommonState) -> TlsFacts {
         },
         chain: Vec::new(),
         anchor: String::new(),
+        client: None,
     }
 }
 

@@ -165,6 +165,7 @@ where
             facts.agreed = agreed;
             let chain = state.peer_certificates().unwrap_or_default();
             facts.chain = chain.iter().map(facts::certificate).collect();
+            facts.client = chain.first().and_then(facts::client_leaf);
             Ok(Established {
                 facts,
                 stream: Scoped::new(stream, randomness),

@@ -3,7 +3,7 @@
 use hyper::HeaderMap;
 use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue};
 
-use crate::event::Flow;
+use super::{Client, mutual};
 use crate::role::Node;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -15,12 +15,12 @@ const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 pub(super) fn forwarded(
     node: &Node,
     incoming: &HeaderMap,
-    flow: Flow,
+    client: &Client,
     https: bool,
     listener_port: u16,
 ) -> HeaderMap {
     let text = |name: &HeaderName| incoming.get(name).and_then(|v| v.to_str().ok());
-    let peer = flow.remote.ip().to_string();
+    let peer = client.flow.remote.ip().to_string();
     let forwarded_for = append(incoming, &peer);
     let root = || {
         let mut random = [0; 12];
@@ -42,6 +42,9 @@ pub(super) fn forwarded(
             headers.insert(name, value);
         }
     }
+    for (name, value) in &client.shown {
+        headers.insert(name.clone(), value.clone());
+    }
     for (name, value) in incoming {
         // `Connection` speaks of the front connection only (RFC 9110 §7.6.1).
         let ours = [
@@ -52,7 +55,9 @@ pub(super) fn forwarded(
             &TRACE_ID,
             &CONNECTION,
         ];
-        if !ours.contains(&name) {
+        // What a client says of its own certificate is not for the target to believe.
+        let claimed = name.as_str().starts_with(mutual::PREFIX);
+        if !ours.contains(&name) && !claimed {
             headers.append(name.clone(), value.clone());
         }
     }

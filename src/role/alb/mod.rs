@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{HeaderMap, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Node;
@@ -30,6 +30,7 @@ use crate::tls::server::{self, ServerSetup};
 mod error;
 mod headers;
 mod http2;
+mod mutual;
 mod target;
 
 use error::Refusal;
@@ -69,6 +70,13 @@ pub fn start(node: Node, config: &Alb, sides: Vec<Option<ServerSetup>>) -> io::R
     Ok(())
 }
 
+/// The client of a front connection.
+struct Client {
+    flow: Flow,
+    /// What targets are told of its certificate: nothing, when it showed none.
+    shown: HeaderMap,
+}
+
 /// A listener at work.
 struct Front {
     node: Node,
@@ -85,7 +93,11 @@ impl Front {
         let flow = stream.flow();
         self.node.fact(Fact::Accepted(flow));
         let Some(setup) = &self.tls else {
-            self.clone().speak_http(stream, flow).await;
+            let client = Client {
+                flow,
+                shown: HeaderMap::new(),
+            };
+            self.clone().speak_http(stream, Rc::new(client)).await;
             return;
         };
         let randomness = self.node.chance.next("tls");
@@ -106,10 +118,15 @@ impl Front {
                     alpn: facts.alpn.clone(),
                     handshake: facts.handshake,
                 });
+                let shown = facts.client.as_ref().map(mutual::headers);
+                let client = Rc::new(Client {
+                    flow,
+                    shown: shown.unwrap_or_default(),
+                });
                 if facts.alpn.as_deref() == Some("h2") {
-                    self.clone().speak_http2(established.stream, flow).await;
+                    self.clone().speak_http2(established.stream, client).await;
                 } else {
-                    self.clone().speak_http(established.stream, flow).await;
+                    self.clone().speak_http(established.stream, client).await;
                 }
             }
             Err(failure) => {
@@ -132,15 +149,16 @@ impl Front {
         }
     }
 
-    async fn speak_http<S>(self: Rc<Self>, stream: S, flow: Flow)
+    async fn speak_http<S>(self: Rc<Self>, stream: S, client: Rc<Client>)
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let targets = Rc::new(Targets::new(self.node.clone(), HeaderCase::Title));
         let (front, pool) = (self.clone(), targets.clone());
+        let flow = client.flow;
         let service = service_fn(move |request| {
-            let (front, pool) = (front.clone(), pool.clone());
-            async move { Ok::<_, Infallible>(front.handle(&pool, flow, request).await) }
+            let (front, pool, client) = (front.clone(), pool.clone(), client.clone());
+            async move { Ok::<_, Infallible>(front.handle(&pool, &client, request).await) }
         });
         // An error here is the client's: it went away, or did not speak HTTP. Its packets tell the story.
         let _ = hyper::server::conn::http1::Builder::new()
@@ -153,16 +171,17 @@ impl Front {
         targets.close();
     }
 
-    async fn speak_http2<S>(self: Rc<Self>, stream: S, flow: Flow)
+    async fn speak_http2<S>(self: Rc<Self>, stream: S, client: Rc<Client>)
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let targets = Rc::new(Targets::new(self.node.clone(), HeaderCase::Lower));
         let (front, pool) = (self.clone(), targets.clone());
+        let flow = client.flow;
         http2::serve(&self.node, stream, http2::REQUESTS_MAX, move |request| {
-            let (front, pool) = (front.clone(), pool.clone());
+            let (front, pool, client) = (front.clone(), pool.clone(), client.clone());
             let request = http2::as_http1(request);
-            async move { front.handle(&pool, flow, request).await }
+            async move { front.handle(&pool, &client, request).await }
         })
         .await;
         self.node.fact(Fact::Closed(flow));
@@ -172,9 +191,10 @@ impl Front {
     async fn handle(
         &self,
         targets: &Targets,
-        flow: Flow,
+        client: &Client,
         request: Request<Incoming>,
     ) -> Response<Body> {
+        let flow = client.flow;
         self.node.fact(Fact::RequestReceived {
             flow,
             method: request.method().to_string(),
@@ -182,7 +202,7 @@ impl Front {
             headers: listed(request.headers()),
         });
         self.node.clock.sleep(self.config.takes_in).await;
-        let response = match self.forward(targets, flow, request).await {
+        let response = match self.forward(targets, client, request).await {
             Ok(response) => response,
             Err(refusal) => refusal.response(self.node.clock.date()),
         };
@@ -198,7 +218,7 @@ impl Front {
     async fn forward(
         &self,
         targets: &Targets,
-        flow: Flow,
+        client: &Client,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Refusal> {
         // Round robin over the registered targets, all of them healthy.
@@ -220,7 +240,7 @@ impl Front {
         head.headers = headers::forwarded(
             &self.node,
             &head.headers,
-            flow,
+            client,
             self.tls.is_some(),
             self.port,
         );
