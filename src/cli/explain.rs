@@ -9,6 +9,7 @@ mod aes;
 mod brute_force;
 mod cost;
 mod keys;
+mod security_policy;
 
 pub(super) use cost::{costs, progress};
 
@@ -33,6 +34,8 @@ enum Topic {
     /// The key schedule of every TLS connection of a lab: who sent and computed what, and which key protects which
     /// record.
     Keys(keys::Arguments),
+    /// The security policies of AWS load balancers: versions, suites and groups, and what of them is spoken here.
+    SecurityPolicy(security_policy::Arguments),
 }
 
 /// What a page is printed as.
@@ -50,6 +53,7 @@ pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
         Topic::BruteForce(arguments) => brute_force::run(arguments, colour),
         Topic::Cost(arguments) => cost::run(arguments, colour),
         Topic::Keys(arguments) => keys::run(arguments, colour),
+        Topic::SecurityPolicy(arguments) => security_policy::run(arguments, colour),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod claims;
 pub mod cost;
 pub mod keys;
 pub mod natural;
+pub mod security_policy;
 mod sheet;
 
 pub use sheet::{Sheet, Side};
