@@ -13,9 +13,11 @@ use crate::time::{Instant, UnixSeconds};
 
 mod agreement;
 mod defect;
+mod pre_master;
 
 pub use agreement::KeyAgreement;
 pub use defect::CertificateDefect;
+pub use pre_master::{PreMaster, WriteKeys};
 
 /// A packet's identity: the same on every link it crosses, rewritten or not. Counts from 1 in order of sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -319,6 +321,13 @@ pub enum Fact {
         /// What was agreed.
         agreement: KeyAgreement,
     },
+    /// An RSA key exchange is complete at this end.
+    PreMasterAgreed {
+        /// On which connection.
+        flow: Flow,
+        /// What was agreed.
+        agreed: Box<PreMaster>,
+    },
     /// The handshake is over at this end: Finished sent (client, TLS 1.3), Finished received (else).
     TlsEstablished {
         /// On which connection.
@@ -508,6 +517,7 @@ impl Fact {
             | Self::Accepted(_)
             | Self::TlsStarted { .. }
             | Self::KeysAgreed { .. }
+            | Self::PreMasterAgreed { .. }
             | Self::TlsEstablished { .. }
             | Self::TlsMismatch { .. }
             | Self::CertificateAccepted { .. }

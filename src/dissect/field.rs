@@ -231,6 +231,8 @@ pub const KNOWN: &[(&str, Kind)] = &[
     ("tls.handshake", Kind::Label),
     ("tls.handshake.certificate_length", Kind::Number(24)),
     ("tls.handshake.ciphersuite", Kind::Number(16)),
+    ("tls.handshake.epms", Kind::Bytes),
+    ("tls.handshake.epms_len", Kind::Number(16)),
     (
         "tls.handshake.extensions.supported_version",
         Kind::Number(16),

@@ -12,8 +12,8 @@ use super::opener::Opener;
 use super::output::Output;
 use crate::wire::tls::{
     ClientHello, RecordHeader, ServerHello, TLS13, certificate_verify_scheme, certificates,
-    content_type, encrypted_extensions_alpn, group_name, handshake_header, handshake_type,
-    scheme_name, server_key_exchange_group, suite_name, version_name,
+    content_type, encrypted_extensions_alpn, encrypted_pre_master, group_name, handshake_header,
+    handshake_type, scheme_name, server_key_exchange_group, suite_name, version_name,
 };
 
 /// The longest handshake message that is put together.
@@ -28,6 +28,8 @@ pub(super) struct Session {
     server_random: [u8; 32],
     version: Option<u16>,
     suite: Option<SuiteParameters>,
+    /// The key exchange is RSA (RFC 5246 §7.4.7.1).
+    rsa: bool,
     /// RFC 7366 was agreed.
     encrypt_then_mac: bool,
     sides: [Side; 2],
@@ -58,6 +60,7 @@ impl Session {
             server_random: [0; 32],
             version: None,
             suite: None,
+            rsa: false,
             encrypt_then_mac: false,
             sides: Default::default(),
             http: Conversation::new(true),
@@ -271,7 +274,14 @@ impl Session {
                     scheme: scheme_name(scheme),
                 })
             }
-            t::CLIENT_KEY_EXCHANGE => Some(TlsKind::ClientKeyExchange),
+            t::CLIENT_KEY_EXCHANGE => {
+                if let Some(encrypted) = encrypted_pre_master(body).filter(|_| self.rsa) {
+                    out.number("tls.handshake.epms_len", encrypted.len() as u64);
+                    let encrypted = Value::Bytes(encrypted.to_vec());
+                    out.fields.push("tls.handshake.epms", encrypted);
+                }
+                Some(TlsKind::ClientKeyExchange)
+            }
             t::FINISHED => {
                 if self.version == Some(TLS13) {
                     let label = if self.client == Some(side) {
@@ -348,6 +358,7 @@ impl Session {
         }
         self.version = Some(hello.version());
         self.server_random = hello.random;
+        self.rsa = suite_name(hello.suite).starts_with("TLS_RSA_");
         self.encrypt_then_mac = hello.encrypt_then_mac;
         self.suite = suite_parameters(hello.suite).filter(|s| s.version == hello.version());
         let client = 1 - side;

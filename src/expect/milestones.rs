@@ -144,6 +144,7 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::Closed(flow)
         | Fact::TlsStarted { flow, .. }
         | Fact::KeysAgreed { flow, .. }
+        | Fact::PreMasterAgreed { flow, .. }
         | Fact::TlsEstablished { flow, .. }
         | Fact::TlsFailed { flow, .. }
         | Fact::TlsMismatch { flow, .. }

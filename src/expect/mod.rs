@@ -20,6 +20,7 @@ mod http;
 mod keys;
 mod milestones;
 mod packets;
+mod pre_master;
 mod program;
 mod tcp;
 mod timing;
@@ -119,6 +120,7 @@ fn rule(record: &Record<'_>, check: &Check) -> Ruling {
         Check::Clean => tcp::clean(record),
         Check::Tls { connection, check } => tls::check(record, connection, check),
         Check::Keys { connection, check } => keys::check(record, connection, *check),
+        Check::PreMaster { connection, check } => pre_master::check(record, connection, *check),
         Check::CertificateAccepted { node, server_name } => {
             tls::certificate_accepted(record, node, server_name)
         }

@@ -5,18 +5,19 @@ use super::error::{Span, advice};
 use super::network::Network;
 use super::pki::host_name;
 use super::plan::{
-    Check, Connection, Count, Expectation, KeysCheck, Milestone, PacketFilter, TlsCheck, Viewer,
-    WhoReads,
+    Check, Connection, Count, Expectation, KeysCheck, Milestone, PacketFilter, PreMasterCheck,
+    TlsCheck, Viewer, WhoReads,
 };
 use super::speech::{group, suite, version};
 use crate::dissect::filter::Filter;
 use crate::event::{CertificateDefect, Deed, HandshakeKind};
 use crate::name::Name;
 use crate::net::topology::Topology;
+use crate::units::Bytes;
 use crate::wire::tls::{alert_names, alert_number};
 
 /// The families, by their keys.
-const FAMILIES: [&str; 16] = [
+const FAMILIES: [&str; 17] = [
     "reads",
     "program",
     "attack",
@@ -24,6 +25,7 @@ const FAMILIES: [&str; 16] = [
     "tcp",
     "tls",
     "keys",
+    "pre-master",
     "certificate",
     "header",
     "status",
@@ -101,6 +103,7 @@ impl Reader<'_, '_> {
             "tcp" => self.tcp(&mut table),
             "tls" => self.tls(&mut table),
             "keys" => self.keys(&mut table),
+            "pre-master" => self.pre_master(&mut table),
             "certificate" => self.certificate(&mut table),
             "header" => self.header(&mut table),
             "status" => self.status(&mut table),
@@ -284,6 +287,30 @@ impl Reader<'_, '_> {
         Some(Check::Keys {
             connection: connection?,
             check,
+        })
+    }
+
+    fn pre_master(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let on = table.required("on", "\"user -> alb:443\"");
+        let connection = on.and_then(|i| self.connection(i));
+        let what = table.exactly_one(&["secret", "encrypted", "same", "write-keys", "extended"])?;
+        let size = |i: Item<'_>| i.unit::<Bytes>("a size", "\"48 B\"");
+        let check = match what.key {
+            "secret" => size(what).map(PreMasterCheck::Secret),
+            "encrypted" => size(what).map(PreMasterCheck::Encrypted),
+            "write-keys" => what.integer(1..=2).map(PreMasterCheck::WriteKeys),
+            "extended" => what.boolean().map(PreMasterCheck::Extended),
+            _ => {
+                if !what.boolean()? {
+                    what.wrong("`same` is true or absent", "expected true", None);
+                    return None;
+                }
+                Some(PreMasterCheck::Same)
+            }
+        };
+        Some(Check::PreMaster {
+            connection: connection?,
+            check: check?,
         })
     }
 

@@ -11,6 +11,7 @@ use crate::net::topology::Topology;
 use crate::role::config::Role;
 use crate::time::UnixSeconds;
 use crate::tls::config::{Group, PkiSpec, Suite, Version};
+use crate::units::Bytes;
 
 /// A lab, ready to run.
 #[derive(Debug, Clone)]
@@ -325,6 +326,13 @@ pub enum Check {
         /// What.
         check: KeysCheck,
     },
+    /// Something about the RSA key exchange on a connection.
+    PreMaster {
+        /// Which connection.
+        connection: Connection,
+        /// What.
+        check: PreMasterCheck,
+    },
     /// The client accepted the server's certificate chain.
     CertificateAccepted {
         /// The client's node.
@@ -454,6 +462,21 @@ pub enum Check {
     Clean,
 }
 
+/// What is checked of an RSA key exchange. Each holds on both sides, or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PreMasterCheck {
+    /// The pre-master secret has so many bytes, the first two of which are the version in the ClientHello.
+    Secret(Bytes),
+    /// Encrypted it has so many.
+    Encrypted(Bytes),
+    /// Both sides have the same pre-master secret, master secret and keys.
+    Same,
+    /// How many different encryption keys the two directions have.
+    WriteKeys(u64),
+    /// Whether the master secret is bound to the whole handshake (RFC 7627), or made of the two randoms.
+    Extended(bool),
+}
+
 /// What is checked of TLS on a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TlsCheck {
@@ -506,6 +529,7 @@ impl Check {
             | Self::OrderlyClose { .. }
             | Self::Tls { .. }
             | Self::Keys { .. }
+            | Self::PreMaster { .. }
             | Self::Packets { .. }
             | Self::Readable { .. }
             | Self::NeverSees { .. }

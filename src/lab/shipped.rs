@@ -27,6 +27,8 @@ pub(super) const LABS: &[Shipped] = &embed![
     "tls/tls13-resumption",
     "tls/tls12-ecdhe",
     "tls/tls12-resumption",
+    "tls/rsa-key-exchange",
+    "tls/rsa-key-exchange-cbc",
     "tls/client-certificate",
     "tls/client-certificate-missing",
     "tls/client-certificate-missing-tls12",

@@ -7,8 +7,8 @@ use super::decode::{Fields, Item};
 use super::pki::Pki;
 use super::tree::Kind;
 use crate::tls::config::{
-    ClientCertificates, ClientTakes, ClientTls, ClockSkew, Group, Resumption, Revocation,
-    ServerTakes, ServerTls, Suite, Validation, Validator, Version,
+    ClientCertificates, ClientTakes, ClientTls, ClockSkew, Group, KeyKind, Resumption, Revocation,
+    RsaExtensions, ServerTakes, ServerTls, Suite, Validation, Validator, Version,
 };
 use crate::tls::policy::{self, policy};
 use crate::units::parse_duration;
@@ -29,20 +29,39 @@ pub(super) fn client(table: &mut Fields<'_>, pki: &Pki<'_>) -> Option<ClientTls>
         None => (Some(None), spoken(table, versions)),
     };
     let alpn = table.or("alpn", http_1_1(), alpn);
-    let resume = table.or("resume", false, Item::boolean);
-    let certificate = table.or("certificate", None, |i| pki.certificate_of(i).map(Some));
+    let resume_item = table.optional("resume");
+    let resume = resume_item.map_or(Some(false), Item::boolean);
+    let certificate_item = table.optional("certificate");
+    let certificate = certificate_item.map_or(Some(None), |i| pki.certificate_of(i).map(Some));
     let validation = validation(table);
     let takes = table.or("takes", ClientTakes::default(), client_takes);
+    let spoken = spoken?;
+    let excluded = [
+        resume_item.filter(|_| resume == Some(true)),
+        certificate_item,
+    ];
+    spoken.excludes(excluded)?;
+    let static_rsa = spoken.suites.iter().filter(|s| s.is_static_rsa()).count();
+    if (1..spoken.suites.len()).contains(&static_rsa) {
+        table.wrong(
+            "suites of RSA key exchange stand beside others",
+            "expected suites of one kind in a client: another engine speaks RSA key exchange",
+            "its suites begin with `TLS_RSA_`".to_owned(),
+        );
+        return None;
+    }
     let Spoken {
         versions,
         groups,
         suites,
-    } = spoken?;
+        rsa_extensions,
+    } = spoken;
     Some(ClientTls {
         versions,
         legacy: legacy?,
         groups,
         suites,
+        rsa_extensions,
         alpn: alpn?,
         resume: resume?,
         certificate: certificate?,
@@ -114,6 +133,8 @@ pub(super) fn server(
             "tls",
             "groups",
             "suites",
+            "extended-master-secret",
+            "encrypt-then-mac",
             "alpn",
             "resumption",
             "mutual-authentication",
@@ -126,13 +147,17 @@ pub(super) fn server(
         }
         return Some(None);
     };
+    let certificate_item = certificate;
     let certificate = pki.certificate_of(certificate);
     let accepted = accepted(table);
     let alpn = table.or("alpn", http_1_1(), alpn);
-    let resumption = table.or("resumption", Resumption::default(), |i| {
-        i.one_of("kind of resumption", &Resumption::WORDS)
-    });
-    let clients = table.or("mutual-authentication", None, |item| {
+    let resumption_item = table.optional("resumption");
+    let resumption = resumption_item.map_or_else(
+        || Some(Resumption::default()),
+        |i| i.one_of("kind of resumption", &Resumption::WORDS),
+    );
+    let clients_item = table.optional("mutual-authentication");
+    let clients = clients_item.map_or(Some(None), |item| {
         let mut table = item.fields()?;
         let trust = table.required("trust", "[\"client-root\"]");
         let trust = trust.and_then(|i| i.some(|a| pki.authority_of(a)));
@@ -144,17 +169,34 @@ pub(super) fn server(
         }))
     });
     let (policy, spoken) = accepted?;
+    let certificate = certificate?;
+    let excluded = [
+        resumption_item.filter(|_| resumption != Some(Resumption::Off)),
+        clients_item,
+    ];
+    spoken.excludes(excluded)?;
+    let own = pki.spec.certificates.iter().find(|c| c.name == certificate);
+    if spoken.is_static_rsa() && own.is_some_and(|c| c.key != KeyKind::Rsa2048) {
+        certificate_item.wrong(
+            "RSA key exchange needs a certificate with an RSA key",
+            "this one has a key that cannot decrypt",
+            format!("give it one: `[certificate.{certificate}]`, `key = \"RSA-2048\"`"),
+        );
+        return None;
+    }
     let Spoken {
         versions,
         groups,
         suites,
+        rsa_extensions,
     } = spoken;
     Some(Some(ServerTls {
         policy,
-        certificate: certificate?,
+        certificate,
         versions,
         groups,
         suites,
+        rsa_extensions,
         alpn: alpn?,
         resumption: resumption?,
         clients: clients?,
@@ -167,6 +209,7 @@ struct Spoken {
     versions: Vec<Version>,
     groups: Vec<Group>,
     suites: Vec<Suite>,
+    rsa_extensions: RsaExtensions,
 }
 
 impl Spoken {
@@ -175,11 +218,29 @@ impl Spoken {
             versions: vec![Version::Tls12, Version::Tls13],
             groups: Group::usual(),
             suites: Suite::USUAL.to_vec(),
+            rsa_extensions: RsaExtensions::default(),
         }
+    }
+
+    /// Whether the suites are those of RSA key exchange.
+    fn is_static_rsa(&self) -> bool {
+        self.suites.iter().all(|s| s.is_static_rsa())
+    }
+
+    /// RSA key exchange goes without these keys: its engine has full handshakes, and asks for no client certificate.
+    fn excludes<'a>(&self, items: impl IntoIterator<Item = Option<Item<'a>>>) -> Option<()> {
+        let mut good = Some(());
+        for item in items.into_iter().flatten().filter(|_| self.is_static_rsa()) {
+            let message = format!("RSA key exchange goes without `{}`", item.key);
+            let label = "expected no such key beside these `suites`";
+            item.wrong_key(message, label, None);
+            good = None;
+        }
+        good
     }
 }
 
-/// Reads `groups` and `suites`, which must go together with `tls`.
+/// Reads `groups`, `suites` and the extensions of RSA key exchange, which must go together with `tls`.
 fn spoken(table: &mut Fields<'_>, versions_item: Option<Item<'_>>) -> Option<Spoken> {
     let groups = table.or("groups", Group::usual(), |i| distinct(i, group));
     let suites_item = table.optional("suites");
@@ -187,11 +248,30 @@ fn spoken(table: &mut Fields<'_>, versions_item: Option<Item<'_>>) -> Option<Spo
         Some(item) => distinct(item, suite),
         None => Some(Spoken::usual().suites),
     };
+    let ems_item = table.optional("extended-master-secret");
+    let etm_item = table.optional("encrypt-then-mac");
+    let ems = ems_item.map_or(Some(true), Item::boolean);
+    let etm = etm_item.map_or(Some(true), Item::boolean);
     let versions = match versions_item {
         Some(item) => versions(item),
         None => Some(Spoken::usual().versions),
     };
     let (mut versions, groups, suites) = (versions?, groups?, suites?);
+    let static_rsa = suites.iter().filter(|s| s.is_static_rsa()).count();
+    for item in [ems_item, etm_item].into_iter().flatten() {
+        if static_rsa == 0 {
+            item.wrong_key(
+                format!("`{}` is for RSA key exchange", item.key),
+                "expected `suites` that begin with `TLS_RSA_` beside it",
+                "with all other suites the engine decides by itself".to_owned(),
+            );
+            return None;
+        }
+    }
+    let rsa_extensions = RsaExtensions {
+        extended_master_secret: ems?,
+        encrypt_then_mac: etm?,
+    };
     let speaks = |v: &Version| {
         suites
             .iter()
@@ -220,6 +300,7 @@ fn spoken(table: &mut Fields<'_>, versions_item: Option<Item<'_>>) -> Option<Spo
         versions,
         groups,
         suites,
+        rsa_extensions,
     })
 }
 
@@ -229,7 +310,13 @@ fn accepted(table: &mut Fields<'_>) -> Option<(Option<String>, Spoken)> {
         let versions = table.optional("tls");
         return Some((None, spoken(table, versions)?));
     };
-    for key in ["tls", "groups", "suites"] {
+    for key in [
+        "tls",
+        "groups",
+        "suites",
+        "extended-master-secret",
+        "encrypt-then-mac",
+    ] {
         if let Some(extra) = table.optional(key) {
             let message = format!("`{key}` stands beside a security policy");
             let label = "expected one of the two: the policy says it all";
@@ -251,6 +338,7 @@ fn accepted(table: &mut Fields<'_>) -> Option<(Option<String>, Spoken)> {
         versions,
         groups,
         suites,
+        rsa_extensions: RsaExtensions::default(),
     };
     Some((Some(policy.name), spoken))
 }

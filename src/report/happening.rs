@@ -60,6 +60,14 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
                 agreement.shared.len()
             ),
         ),
+        Fact::PreMasterAgreed { agreed, .. } => (
+            "pre-master-agreed",
+            format!(
+                "a pre-master secret of {} bytes, {} bytes when encrypted",
+                agreed.secret.len(),
+                agreed.encrypted.len()
+            ),
+        ),
         Fact::TlsEstablished {
             version,
             suite,

@@ -126,6 +126,7 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::Accepted(_)
         | Fact::TlsStarted { .. }
         | Fact::KeysAgreed { .. }
+        | Fact::PreMasterAgreed { .. }
         | Fact::TlsEstablished { .. }
         | Fact::RequestSent { .. }
         | Fact::RequestReceived { .. }

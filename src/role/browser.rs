@@ -74,6 +74,7 @@ impl Browser {
             Ok(established) => {
                 let facts = established.facts;
                 self.node.keys_agreed(flow, facts.agreed);
+                self.node.pre_master_agreed(flow, facts.pre_master);
                 // A resumed session has no certificates: they were judged when it began.
                 if !facts.chain.is_empty() {
                     self.node.fact(Fact::CertificateAccepted {
@@ -100,6 +101,7 @@ impl Browser {
             }
             Err(failure) => {
                 self.node.keys_agreed(flow, failure.agreed);
+                self.node.pre_master_agreed(flow, failure.pre_master);
                 if let Some(refused) = failure.refused {
                     self.node.fact(Fact::CertificateRefused {
                         flow,

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::event::{Fact, Flow, KeyAgreement, Trace};
+use crate::event::{Fact, Flow, KeyAgreement, PreMaster, Trace};
 use crate::name::Name;
 use crate::rng::Entropy;
 use crate::stack::Host;
@@ -50,6 +50,13 @@ impl Node {
     fn keys_agreed(&self, flow: Flow, agreed: Vec<KeyAgreement>) {
         for agreement in agreed {
             self.fact(Fact::KeysAgreed { flow, agreement });
+        }
+    }
+
+    /// What an RSA key exchange on a connection came to, if there was one.
+    fn pre_master_agreed(&self, flow: Flow, agreed: Option<Box<PreMaster>>) {
+        if let Some(agreed) = agreed {
+            self.fact(Fact::PreMasterAgreed { flow, agreed });
         }
     }
 }

@@ -12,7 +12,9 @@ use crate::expect::{Record, TapRecord};
 use crate::lab::plan::{Place, Plan};
 use crate::net::Totals;
 use crate::rng::{Entropy, Seed};
+use crate::role::config::Role;
 use crate::time::{Instant, UnixSeconds};
+use crate::tls::config::Suite;
 use crate::tls::random::Randomness;
 use crate::world::Ended;
 
@@ -63,6 +65,12 @@ pub enum RunError {
     /// The lab has an attacker, for whom the kernel's network has no place.
     #[error("node `{0}` is an attacker: this lab runs in virtual time only, without `--tun`")]
     VirtualOnly(String),
+    /// A real program could meet the teaching engine.
+    #[error(
+        "node `{0}` speaks TLS with RSA key exchange, and a real program could connect to it: the engine for that is \
+         for teaching, and never for the traffic of real programs"
+    )]
+    StaticRsa(String),
     /// A file could not be written.
     #[error("failed to write `{path}`")]
     Write {
@@ -184,6 +192,9 @@ impl<'a> Run<'a> {
         if let (Place::Devices, Some(node)) = (self.place, self.plan.attacker()) {
             return Err(RunError::VirtualOnly(node.to_string()));
         }
+        if self.plan.program().is_some() {
+            refuse_static_rsa(self.plan)?;
+        }
         let (plan, entropy) = match self.place {
             Place::Virtual => (self.plan.clone(), seed.into()),
             Place::Devices => {
@@ -298,4 +309,26 @@ impl Outcome {
             ended: self.ended,
         }
     }
+}
+
+/// Real programs and RSA key exchange do not meet: its engine can be timed, and shows its secrets. (A server that has
+/// other suites too leaves it alone on TUN devices.)
+fn refuse_static_rsa(plan: &Plan) -> Result<(), RunError> {
+    let speaks = |suites: &[Suite]| suites.iter().all(|s| s.is_static_rsa());
+    for (index, role) in &plan.roles {
+        let found = match role {
+            Role::Browser(browser) => speaks(&browser.tls.suites),
+            Role::Alb(alb) => {
+                let mut sides = alb.listeners.iter().filter_map(|l| l.tls.as_ref());
+                sides.any(|tls| speaks(&tls.suites))
+            }
+            // An interceptor runs in virtual time only.
+            Role::Resolver(_) | Role::App(_) | Role::Program(_) | Role::Interceptor(_) => false,
+        };
+        if found {
+            let name = plan.topology.nodes[*index].name.to_string();
+            return Err(RunError::StaticRsa(name));
+        }
+    }
+    Ok(())
 }

@@ -103,6 +103,7 @@ impl Up {
     /// # Errors
     /// When something cannot be set up or written.
     pub fn execute(self, ready: impl FnOnce(&Plan, &Standing)) -> Result<Down, RunError> {
+        super::refuse_static_rsa(&self.plan)?;
         // Before the process becomes another user in a namespace of its own.
         let place = standing::folder();
         os::ready().map_err(RunError::Devices)?;

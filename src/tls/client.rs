@@ -5,7 +5,7 @@ mod verifier;
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,21 +20,22 @@ use tokio_rustls::TlsConnector;
 use self::verifier::{Judge, Trust, Verdict};
 use super::authority::Pki;
 use super::config::{ClientTakes, ClientTls, ClockSkew};
+use super::engine::{self, Engine};
 use super::handshake::{
     Established, Failure, PerKind, SetupError, engine_error, explain, give_up, protocols, versions,
 };
 use super::key_log::Secrets;
 use super::pace::{Pace, Paced};
 use super::random::{Randomness, Scoped};
-use super::{facts, legacy, provider};
+use super::{facts, legacy, provider, static_rsa};
 use crate::event::KeyAgreement;
 use crate::time::{Clock, UnixSeconds};
 
 /// How a client speaks TLS, ready for connections.
 #[derive(Debug)]
 pub struct ClientSetup {
-    configs: PerKind<Arc<ClientConfig>>,
-    /// Both configurations' verifier. A session is resumed only under the verifier that it began with, so that it
+    engine: Engine<PerKind<Arc<ClientConfig>>, (static_rsa::ClientConfig, Secrets)>,
+    /// All configurations' verifier. A session is resumed only under the verifier that it began with, so that it
     /// must be the same for all connections.
     judge: Arc<Judge>,
     clock_skew: ClockSkew,
@@ -50,8 +51,8 @@ impl ClientSetup {
     /// Prepares a client.
     ///
     /// # Errors
-    /// When it trusts nobody or an authority that there is not, shows a certificate that there is not, or no version
-    /// is allowed.
+    /// When it trusts nobody or an authority that there is not, shows a certificate that there is not, no version is
+    /// allowed, or something does not go with RSA key exchange.
     pub fn new(
         tls: &ClientTls,
         pki: &Pki,
@@ -69,6 +70,16 @@ impl ClientSetup {
             Some(name) => Some(pki.identity(name)?),
             None => None,
         };
+        let offer = engine::static_rsa_offer(&tls.suites, &tls.alpn, tls.rsa_extensions);
+        if offer.is_some() && !engine::is_static_rsa(&tls.suites) {
+            return Err(SetupError::Suites);
+        }
+        if offer.is_some() && identity.is_some() {
+            return Err(SetupError::Without("client certificates"));
+        }
+        if offer.is_some() && tls.resume {
+            return Err(SetupError::Without("resumption"));
+        }
         let config = |provider: CryptoProvider| {
             let time = Arc::new(OwnTime(clock.clone(), tls.validation.clock_skew));
             let builder = ClientConfig::builder_with_details(Arc::new(provider), time)
@@ -88,11 +99,19 @@ impl ClientSetup {
             };
             Ok::<_, SetupError>(Arc::new(config))
         };
-        Ok(Self {
-            configs: PerKind {
+        let engine = match offer {
+            Some(offer) => {
+                let verifier = judge.clone();
+                let config = static_rsa::ClientConfig { offer, verifier };
+                Engine::StaticRsa((config, secrets.clone()))
+            }
+            None => Engine::Rustls(PerKind {
                 seeded: config(provider::seeded(&tls.groups, &tls.suites))?,
                 system: config(provider::system(&tls.groups, &tls.suites))?,
-            },
+            }),
+        };
+        Ok(Self {
+            engine,
             judge,
             clock_skew: tls.validation.clock_skew,
             takes: tls.takes,
@@ -119,7 +138,8 @@ impl TimeProvider for OwnTime {
 }
 
 /// A client's stream after the handshake.
-pub type ClientStream<S> = Scoped<tokio_rustls::client::TlsStream<Paced<S>>>;
+pub type ClientStream<S> =
+    Engine<Scoped<tokio_rustls::client::TlsStream<Paced<S>>>, static_rsa::Stream<Paced<S>>>;
 
 /// Speaks TLS as client with the server called `server_name` over `stream`. When it is done, the client's Finished
 /// is sent (TLS 1.3) or the server's received (TLS 1.2).
@@ -145,6 +165,7 @@ where
             refused: None,
             mismatch: None,
             agreed: Vec::new(),
+            pre_master: None,
         });
     }
     let name = match ServerName::try_from(server_name.to_owned()) {
@@ -156,10 +177,17 @@ where
                 refused: None,
                 mismatch: None,
                 agreed: Vec::new(),
+                pre_master: None,
             });
         }
     };
-    let connector = TlsConnector::from(setup.configs.of(&randomness).clone());
+    let configs = match &setup.engine {
+        Engine::Rustls(configs) => configs,
+        Engine::StaticRsa(own) => {
+            return connect_static_rsa(setup, own, name, paced, randomness, clock).await;
+        }
+    };
+    let connector = TlsConnector::from(configs.of(&randomness).clone());
     // The client's random is drawn as soon as the connection is made.
     let handshake = randomness.scope(|| connector.connect(name, paced).into_fallible());
     let mut handshake = Scoped::new(handshake, randomness);
@@ -183,13 +211,67 @@ where
                 (agreed.chain, agreed.anchor) = (chain, anchor);
             }
             Ok(Established {
-                stream: Scoped::new(stream, randomness),
+                stream: Engine::Rustls(Scoped::new(stream, randomness)),
                 facts: agreed,
             })
         }
         Err((error, paced)) => {
             give_up(paced).await;
             Err(failure(&error, verdict, agreed_keys))
+        }
+    }
+}
+
+/// The same with the engine for RSA key exchange, which draws from its own randomness.
+async fn connect_static_rsa<S>(
+    setup: &ClientSetup,
+    (config, secrets): &(static_rsa::ClientConfig, Secrets),
+    name: ServerName<'static>,
+    paced: Paced<S>,
+    randomness: Randomness,
+    clock: &Clock,
+) -> Result<Established<ClientStream<S>>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let connection = match static_rsa::Connection::client(config.clone(), name, randomness) {
+        Ok(connection) => connection,
+        Err(error) => {
+            give_up(paced).await;
+            return Err(failure(&io::Error::other(error), None, Vec::new()));
+        }
+    };
+    let time = Arc::new(OwnTime(clock.clone(), setup.clock_skew));
+    let mut stream = static_rsa::Stream::new(connection, paced, time, secrets.clone());
+    let mut verdict = None;
+    let result = {
+        let mut handshake = pin!(stream.handshake());
+        poll_fn(|cx| {
+            let result = handshake.as_mut().poll(cx);
+            verdict = setup.judge.take().or_else(|| verdict.take());
+            result
+        })
+        .await
+    };
+    match result {
+        Ok(()) => {
+            stream.inner_mut().pass_through();
+            let mut facts = engine::facts(stream.connection());
+            if let Some(Verdict::Accepted { chain, anchor }) = verdict {
+                (facts.chain, facts.anchor) = (chain, anchor);
+            }
+            Ok(Established {
+                stream: Engine::StaticRsa(stream),
+                facts,
+            })
+        }
+        Err(error) => {
+            let pre_master = engine::pre_master(stream.connection());
+            give_up(stream).await;
+            Err(Failure {
+                pre_master,
+                ..failure(&error, verdict, Vec::new())
+            })
         }
     }
 }
@@ -210,5 +292,6 @@ fn failure(error: &io::Error, verdict: Option<Verdict>, agreed: Vec<KeyAgreement
         refused,
         mismatch: None,
         agreed,
+        pre_master: None,
     }
 }

@@ -137,6 +137,25 @@ impl Suite {
     }
 }
 
+/// Extensions that the static-RSA teaching engine offers and accepts; rustls decides by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RsaExtensions {
+    /// The master secret is bound to the whole handshake (RFC 7627).
+    pub extended_master_secret: bool,
+    /// CBC records are encrypted first and then authenticated (RFC 7366).
+    pub encrypt_then_mac: bool,
+}
+
+impl Default for RsaExtensions {
+    /// Both, as libraries in use have it.
+    fn default() -> Self {
+        Self {
+            extended_master_secret: true,
+            encrypt_then_mac: true,
+        }
+    }
+}
+
 /// How a server lets clients come back without a full handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Resumption {
@@ -179,6 +198,8 @@ pub struct ClientTls {
     pub groups: Vec<Group>,
     /// Suites it offers, preferred first; at least one for each version.
     pub suites: Vec<Suite>,
+    /// With RSA key exchange: which extensions it offers.
+    pub rsa_extensions: RsaExtensions,
     /// Protocols it offers (ALPN), as in `http/1.1`.
     pub alpn: Vec<String>,
     /// Whether it remembers sessions, and resumes them.
@@ -201,6 +222,7 @@ impl Default for ClientTls {
             legacy: None,
             groups: Group::usual(),
             suites: Suite::USUAL.to_vec(),
+            rsa_extensions: RsaExtensions::default(),
             alpn: vec![],
             resume: false,
             certificate: None,
@@ -233,6 +255,8 @@ pub struct ServerTls {
     pub groups: Vec<Group>,
     /// Suites it accepts, best first; at least one for each version. The first that the client offers too is chosen.
     pub suites: Vec<Suite>,
+    /// With RSA key exchange: which extensions it accepts.
+    pub rsa_extensions: RsaExtensions,
     /// Protocols it accepts (ALPN), best first.
     pub alpn: Vec<String>,
     /// How clients may come back.
@@ -253,6 +277,7 @@ impl ServerTls {
             versions: vec![Version::Tls12, Version::Tls13],
             groups: Group::usual(),
             suites: Suite::USUAL.to_vec(),
+            rsa_extensions: RsaExtensions::default(),
             alpn: vec![],
             resumption: Resumption::default(),
             clients: None,

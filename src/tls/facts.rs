@@ -9,7 +9,7 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
 
-use crate::event::{CertificateFacts, HandshakeKind, KeyAgreement};
+use crate::event::{CertificateFacts, HandshakeKind, KeyAgreement, PreMaster};
 use crate::time::UnixSeconds;
 use crate::wire::tls::group_name;
 
@@ -26,6 +26,8 @@ pub struct TlsFacts {
     pub alpn: Option<String>,
     /// The key exchanges of this side, where the seed rules; else none.
     pub agreed: Vec<KeyAgreement>,
+    /// The RSA key exchange of this side, where there was one.
+    pub pre_master: Option<Box<PreMaster>>,
     /// How the handshake went.
     pub handshake: HandshakeKind,
     /// The peer's certificates, leaf first; empty at a server that asks for none.
@@ -93,6 +95,7 @@ pub(super) fn agreed(state: &CommonState) -> TlsFacts {
             .map(|g| group_name(u16::from(g.name()))),
         alpn: alpn.map(|p| String::from_utf8_lossy(p).into_owned()),
         agreed: Vec::new(),
+        pre_master: None,
         handshake: match state.handshake_kind() {
             Some(rustls::HandshakeKind::FullWithHelloRetryRequest) => HandshakeKind::Retried,
             Some(rustls::HandshakeKind::Resumed) => HandshakeKind::Resumed,

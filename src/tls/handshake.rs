@@ -14,7 +14,8 @@ use super::authority::PkiError;
 use super::config::Version;
 use super::facts::TlsFacts;
 use super::random::Randomness;
-use crate::event::{CertificateDefect, CertificateFacts, KeyAgreement, Mismatch};
+use super::static_rsa;
+use crate::event::{CertificateDefect, CertificateFacts, KeyAgreement, Mismatch, PreMaster};
 use crate::time::{Clock, UnixSeconds};
 
 /// A connection on which TLS is established.
@@ -39,6 +40,8 @@ pub struct Failure {
     pub mismatch: Option<Mismatch>,
     /// The key exchanges of this side up to there, where the seed rules; else none.
     pub agreed: Vec<KeyAgreement>,
+    /// The RSA key exchange of this side, where it came to one.
+    pub pre_master: Option<Box<PreMaster>>,
 }
 
 /// A certificate chain that was refused.
@@ -65,6 +68,15 @@ pub enum SetupError {
     /// No protocol version is allowed.
     #[error("no version of TLS is allowed")]
     Versions,
+    /// Suites of RSA key exchange stand beside others.
+    #[error("suites of RSA key exchange are spoken alone")]
+    Suites,
+    /// RSA key exchange with something that its engine does not have.
+    #[error("RSA key exchange goes without {0}")]
+    Without(&'static str),
+    /// RSA key exchange needs a certificate with an RSA key.
+    #[error("RSA key exchange needs a certificate with an RSA key")]
+    RsaKey,
     /// The engine refuses.
     #[error("failed to set up TLS")]
     Engine(#[from] rustls::Error),
@@ -121,7 +133,14 @@ impl TimeProvider for LabTime {
 
 /// The engine's error inside an I/O error, if it is one.
 pub(super) fn engine_error(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref()?.downcast_ref()
+    let inner = error.get_ref()?;
+    match inner.downcast_ref() {
+        // The verifier is rustls's in the teaching engine too.
+        Some(static_rsa::Error::Certificate(error)) => Some(error),
+        Some(static_rsa::Error::Alerted(_) | static_rsa::Error::Refused { .. }) | None => {
+            inner.downcast_ref()
+        }
+    }
 }
 
 /// The engine's error in the lab's words; its own where those say it well.

@@ -9,6 +9,7 @@ pub mod authority;
 pub mod client;
 pub mod config;
 mod defect;
+pub mod engine;
 pub mod facts;
 pub mod handshake;
 pub mod key_log;

@@ -17,7 +17,8 @@ use tokio_rustls::TlsAcceptor;
 pub use self::ticketer::TicketKey;
 use self::ticketer::Ticketer;
 use super::authority::Pki;
-use super::config::{Resumption, ServerTls};
+use super::config::{Resumption, ServerTls, Suite};
+use super::engine::{self, Engine};
 use super::handshake::{
     Established, Failure, LabTime, PerKind, SetupError, engine_error, give_up, protocols, versions,
 };
@@ -25,14 +26,18 @@ use super::key_log::Secrets;
 use super::mismatch::mismatch;
 use super::pace::{Pace, Paced};
 use super::random::{Randomness, Scoped};
-use super::{facts, provider};
+use super::{facts, provider, static_rsa};
+use crate::event::Mismatch;
 use crate::time::Clock;
-use crate::wire::tls::{ClientHello, TLS12, content_type};
+use crate::wire::tls::{ClientHello, TLS12, TLS13, content_type};
 
 /// How a server speaks TLS, ready for connections.
 #[derive(Debug)]
 pub struct ServerSetup {
-    configs: PerKind<Arc<ServerConfig>>,
+    /// rustls, unless all suites are for RSA key exchange.
+    rustls: Option<PerKind<Arc<ServerConfig>>>,
+    /// The engine for RSA key exchange, if some are.
+    static_rsa: Option<(static_rsa::ServerConfig, Secrets)>,
     /// Both configurations' verifier of client certificates, where it asks for them.
     clients: Option<Arc<clients::Judge>>,
     /// What it was told, to say what a client lacks.
@@ -62,6 +67,23 @@ impl ServerSetup {
             Some(asks) => Some(Arc::new(clients::Judge::new(asks, pki)?)),
             None => None,
         };
+        let alone = engine::is_static_rsa(&tls.suites);
+        if alone && clients.is_some() {
+            return Err(SetupError::Without("client certificates"));
+        }
+        let offer = engine::static_rsa_offer(&tls.suites, &tls.alpn, tls.rsa_extensions);
+        let key = static_rsa::private_key(&identity.key());
+        if alone && key.is_none() {
+            return Err(SetupError::RsaKey);
+        }
+        // Beside other suites, those for which the certificate is no good, or which cannot ask for the client's, are
+        // never chosen.
+        let static_rsa = offer.zip(key).filter(|_| clients.is_none());
+        let static_rsa = static_rsa.map(|(offer, key)| {
+            let chain = identity.chain().to_vec();
+            let config = static_rsa::ServerConfig { offer, chain, key };
+            (config, secrets.clone())
+        });
         let config = |provider: CryptoProvider| {
             let time = Arc::new(LabTime(clock.clone()));
             // Not `with_single_cert`: a lab's server may have the wrong key, and its clients are to find out.
@@ -93,11 +115,17 @@ impl ServerSetup {
             }
             Ok::<_, SetupError>(Arc::new(config))
         };
-        Ok(Self {
-            configs: PerKind {
+        let rustls = if alone {
+            None
+        } else {
+            Some(PerKind {
                 seeded: config(provider::seeded(&tls.groups, &tls.suites))?,
                 system: config(provider::system(&tls.groups, &tls.suites))?,
-            },
+            })
+        };
+        Ok(Self {
+            rustls,
+            static_rsa,
             clients,
             tls: tls.clone(),
             rsa_key: identity
@@ -108,8 +136,40 @@ impl ServerSetup {
     }
 }
 
+type Engines<'a> = Engine<&'a PerKind<Arc<ServerConfig>>, &'a (static_rsa::ServerConfig, Secrets)>;
+
+impl ServerSetup {
+    /// Who answers this ClientHello. With suites of both engines, the first one in the server's order that the client
+    /// offers and the certificate is good for decides. Such a server speaks RSA key exchange only where a seed rules,
+    /// so that the teaching engine never answers a real program.
+    fn engine_for(
+        &self,
+        hello: Option<&ClientHello>,
+        randomness: &Randomness,
+    ) -> Option<Engines<'_>> {
+        let rustls = self.rustls.as_ref().map(Engine::Rustls);
+        let own = self.static_rsa.as_ref().map(Engine::StaticRsa);
+        let (Some(hello), true) = (hello, rustls.is_some()) else {
+            return rustls.or(own);
+        };
+        let fits = |s: &&Suite| {
+            let signs = s.is_tls13() || s.name().contains("ECDSA") != self.rsa_key;
+            let spoken = !s.is_tls13() || hello.versions().contains(&TLS13);
+            hello.suites.contains(&s.0) && signs && spoken
+        };
+        let first = self.tls.suites.iter().find(fits);
+        let seeded = matches!(randomness, Randomness::Seeded(_));
+        if seeded && first.is_some_and(|s| s.is_static_rsa()) {
+            own.or(rustls)
+        } else {
+            rustls
+        }
+    }
+}
+
 /// A server's stream after the handshake.
-pub type ServerStream<S> = Scoped<tokio_rustls::server::TlsStream<Paced<S>>>;
+pub type ServerStream<S> =
+    Engine<Scoped<tokio_rustls::server::TlsStream<Paced<S>>>, static_rsa::Stream<Paced<S>>>;
 
 /// Speaks TLS as server over `stream`. When it is done, the client's Finished is received.
 ///
@@ -140,9 +200,30 @@ where
             refused: None,
             mismatch: Some(mismatch.clone()),
             agreed: Vec::new(),
+            pre_master: None,
         });
     }
-    let acceptor = TlsAcceptor::from(setup.configs.of(&randomness).clone());
+    let configs = match setup.engine_for(hello.as_ref(), &randomness) {
+        Some(Engine::Rustls(configs)) => configs,
+        Some(Engine::StaticRsa((config, secrets))) => {
+            let connection = static_rsa::Connection::server(config.clone(), randomness);
+            let time = Arc::new(LabTime(clock.clone()));
+            let stream = static_rsa::Stream::new(connection, paced, time, secrets.clone());
+            return accept_static_rsa(stream, mismatch).await;
+        }
+        // One of them there is: `new` sees to it.
+        None => {
+            give_up(paced).await;
+            return Err(Failure {
+                error: "no engine for any suite".into(),
+                refused: None,
+                mismatch,
+                agreed: Vec::new(),
+                pre_master: None,
+            });
+        }
+    };
+    let acceptor = TlsAcceptor::from(configs.of(&randomness).clone());
     let handshake = randomness.scope(|| acceptor.accept(paced).into_fallible());
     let mut handshake = Scoped::new(handshake, randomness);
     let mut refused = None;
@@ -168,7 +249,7 @@ where
             facts.client = chain.first().and_then(facts::client_leaf);
             Ok(Established {
                 facts,
-                stream: Scoped::new(stream, randomness),
+                stream: Engine::Rustls(Scoped::new(stream, randomness)),
             })
         }
         Err((error, paced)) => {
@@ -179,6 +260,36 @@ where
                 refused,
                 mismatch,
                 agreed,
+                pre_master: None,
+            })
+        }
+    }
+}
+
+/// The same with the engine for RSA key exchange.
+async fn accept_static_rsa<S>(
+    mut stream: static_rsa::Stream<Paced<S>>,
+    mismatch: Option<Mismatch>,
+) -> Result<Established<ServerStream<S>>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let result = stream.handshake().await;
+    let facts = engine::facts(stream.connection());
+    match result {
+        Ok(()) => {
+            stream.inner_mut().pass_through();
+            let stream = Engine::StaticRsa(stream);
+            Ok(Established { stream, facts })
+        }
+        Err(error) => {
+            give_up(stream).await;
+            Err(Failure {
+                error: error.to_string(),
+                refused: None,
+                mismatch,
+                agreed: Vec::new(),
+                pre_master: facts.pre_master,
             })
         }
     }

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::authority::Pki;
 use super::client::{ClientSetup, connect};
-use super::config::{ClientTakes, ClientTls, Group, ServerTakes, ServerTls, Version};
+use super::config::{ClientTakes, ClientTls, Group, ServerTakes, ServerTls, Suite, Version};
 use super::facts::TlsFacts;
 use super::handshake::Failure;
 use super::key_log::Secrets;
@@ -28,6 +28,9 @@ struct Case {
     server: Vec<Version>,
     takes: (ClientTakes, ServerTakes),
     system: bool,
+    suites: Vec<Suite>,
+    /// When the server's are others.
+    server_suites: Option<Vec<Suite>>,
 }
 
 impl Default for Case {
@@ -42,6 +45,8 @@ impl Default for Case {
             server: vec![Version::Tls12, Version::Tls13],
             takes: (ClientTakes::default(), ServerTakes::default()),
             system: false,
+            suites: Suite::USUAL.to_vec(),
+            server_suites: None,
         }
     }
 }
@@ -72,12 +77,17 @@ impl Case {
             alpn: vec!["h2".into(), "http/1.1".into()],
             trust: self.trust.iter().map(|t| (*t).to_owned()).collect(),
             takes: self.takes.0,
+            suites: self.suites.clone(),
             ..ClientTls::default()
         };
         let server = ServerTls {
             versions: self.server.clone(),
             alpn: vec!["http/1.1".into()],
             takes: self.takes.1,
+            suites: self
+                .server_suites
+                .clone()
+                .unwrap_or_else(|| self.suites.clone()),
             ..ServerTls::new(self.certificate)
         };
         (
@@ -206,6 +216,148 @@ fn rsa_keys_sign_in_both_versions_with_either_randomness() {
         assert_eq!(facts.chain[0].key, "RSA-2048");
         assert_eq!(case(true).run().client.unwrap().suite, suite);
     }
+}
+
+/// A case for the teaching engine.
+fn static_rsa() -> Case {
+    Case {
+        certificate: "rsa",
+        suites: Suite::STATIC_RSA.to_vec(),
+        ..Case::default()
+    }
+}
+
+#[test]
+fn rsa_key_exchange_has_the_shape_of_the_other_engine() {
+    let (one, two) = (static_rsa().run(), static_rsa().run());
+    assert_eq!(one.wire, two.wire);
+    assert_eq!(one.secrets, two.secrets);
+    let client = one.client.unwrap();
+    assert_eq!(client.version, "TLS 1.2");
+    assert_eq!(client.suite, "TLS_RSA_WITH_AES_256_GCM_SHA384");
+    assert_eq!((client.group, client.alpn), (None, Some("http/1.1".into())));
+    assert_eq!(client.chain[0].key, "RSA-2048");
+    assert_eq!(client.anchor, "Tunlab Root R1");
+    let server = one.server.unwrap();
+    assert_eq!(client.pre_master.unwrap(), server.pre_master.unwrap());
+    let [client, server] = &one.wire;
+    let client: Vec<_> = client.iter().map(|w| records(w)).collect();
+    let server: Vec<_> = server.iter().map(|w| records(w)).collect();
+    // ClientHello; ClientKeyExchange, ChangeCipherSpec, Finished; ping; close_notify
+    assert_eq!(client, [vec![22], vec![22, 20, 22], vec![23], vec![21]]);
+    assert_eq!(server, [vec![22; 3], vec![20, 22], vec![23], vec![21]]);
+    let labels = one.secrets.iter().map(|l| l.split(' ').next().unwrap());
+    assert_eq!(labels.collect::<Vec<_>>(), ["RSA", "CLIENT_RANDOM"]);
+
+    let system = || Case {
+        system: true,
+        ..static_rsa()
+    };
+    let (one, two) = (system().run(), system().run());
+    assert_eq!(one.client.unwrap().suite, two.client.unwrap().suite);
+    assert_ne!(one.secrets, two.secrets);
+}
+
+/// A server with suites of both engines answers with the first of its own that the client has too.
+#[test]
+fn the_client_hello_decides_which_engine_answers() {
+    let both = [&Suite::USUAL[..], &Suite::STATIC_RSA].concat();
+    let answer = |client: Vec<Suite>, certificate, system| {
+        let case = Case {
+            certificate,
+            suites: client,
+            server_suites: Some(both.clone()),
+            system,
+            ..Case::default()
+        };
+        case.run().client.ok().map(|facts| facts.suite)
+    };
+    let rsa = || Suite::STATIC_RSA.to_vec();
+    let gcm = "TLS_RSA_WITH_AES_256_GCM_SHA384";
+    assert_eq!(answer(rsa(), "rsa", false).unwrap(), gcm);
+    let usual = Suite::USUAL.to_vec();
+    let best = "TLS_AES_256_GCM_SHA384";
+    assert_eq!(answer(usual, "rsa", false).unwrap(), best);
+    // Not with another key, and not where a real program may be the client.
+    assert_eq!(answer(rsa(), "your-app", false), None);
+    assert_eq!(answer(rsa(), "rsa", true), None);
+}
+
+#[test]
+fn modelled_time_passes_in_rsa_key_exchange_too() {
+    let ms = Duration::from_millis;
+    let case = Case {
+        takes: (
+            ClientTakes {
+                wait: ms(0),
+                finish: ms(3),
+            },
+            ServerTakes {
+                hello: ms(20),
+                finish: ms(100),
+            },
+        ),
+        ..static_rsa()
+    };
+    assert_eq!(case.run().at, [123, 123]);
+}
+
+#[test]
+fn rsa_key_exchange_refuses_bad_certificates_with_an_alert() {
+    let name = Case {
+        server_name: "other-app.com",
+        ..static_rsa()
+    };
+    let (failure, wire, server) = name.refusal();
+    assert_eq!(failure.error, "the certificate is not for other-app.com");
+    assert_eq!(failure.refused.unwrap().chain.len(), 2);
+    assert_eq!(wire, [21, 3, 3, 0, 2, 2, 42]);
+    assert_eq!(server, "received fatal alert: BadCertificate");
+    let stranger = Case {
+        trust: vec!["other-root"],
+        ..static_rsa()
+    };
+    let (failure, wire, server) = stranger.refusal();
+    assert_eq!(failure.error, "no trusted authority issued the certificate");
+    assert_eq!(wire, [21, 3, 3, 0, 2, 2, 48]);
+    assert_eq!(server, "received fatal alert: UnknownCA");
+}
+
+#[test]
+fn what_does_not_go_with_rsa_key_exchange_is_said() {
+    let (clock, secrets) = (Clock::new(DATE), Secrets::default());
+    let pki = Pki::build(&spec(), Seed(1)).unwrap();
+    let client = |change: fn(&mut ClientTls)| {
+        let mut tls = ClientTls {
+            suites: Suite::STATIC_RSA.to_vec(),
+            trust: vec!["lab-root".into()],
+            ..ClientTls::default()
+        };
+        change(&mut tls);
+        let error = ClientSetup::new(&tls, &pki, &clock, &secrets).unwrap_err();
+        error.to_string()
+    };
+    assert_eq!(
+        client(|tls| tls.resume = true),
+        "RSA key exchange goes without resumption"
+    );
+    assert_eq!(
+        client(|tls| tls.certificate = Some("your-app".into())),
+        "RSA key exchange goes without client certificates"
+    );
+    assert_eq!(
+        client(|tls| tls.suites.push(Suite(0x1301))),
+        "suites of RSA key exchange are spoken alone"
+    );
+    let tls = ServerTls {
+        suites: Suite::STATIC_RSA.to_vec(),
+        ..ServerTls::new("your-app")
+    };
+    let error = ServerSetup::new(&tls, &pki, &clock, &secrets).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "RSA key exchange needs a certificate with an RSA key"
+    );
 }
 
 #[test]

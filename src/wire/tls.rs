@@ -314,6 +314,15 @@ pub fn certificate_verify_scheme(body: &[u8]) -> Option<u16> {
     Reader(body).u16()
 }
 
+/// The encrypted pre-master secret in the body of a ClientKeyExchange, when the key exchange is RSA (RFC 5246
+/// §7.4.7.1); `None` when it is not well-formed.
+#[must_use]
+pub fn encrypted_pre_master(body: &[u8]) -> Option<&[u8]> {
+    let mut r = Reader(body);
+    let encrypted = r.vector16()?;
+    r.0.is_empty().then_some(encrypted.0)
+}
+
 /// Extension types (RFC 8446 §4.2, RFC 7366, RFC 7627).
 pub(crate) mod extension {
     pub(crate) const SERVER_NAME: u16 = 0;

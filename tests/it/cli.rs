@@ -241,6 +241,46 @@ fn offload_is_for_tun_devices() {
     assert!(text(&output.stderr).contains("--tun"));
 }
 
+/// Refused before anything is asked of the machine: no rights are needed to be told.
+#[test]
+fn real_programs_never_meet_the_teaching_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rsa.toml");
+    let lab = r#"
+        base  = "three-tier"
+        title = "x"
+        [certificate.your-app]
+        key = "RSA-2048"
+        [node.alb.alb]
+        listener = [{ port = 443, certificate = "your-app", suites = ["TLS_RSA_WITH_AES_128_CBC_SHA"], forward = "web" }]
+        [node.guest]
+        address = { home = "203.192.1.60" }
+        program = {}
+        [[step]]
+        guest = { run = ["curl", "https://your-app.com/"] }
+        [[expect]]
+        that    = "x"
+        program = { at = "guest", exit = 0 }
+    "#;
+    fs::write(&path, lab).unwrap();
+    let path = path.to_str().unwrap();
+    let run = call(&["run", "--tun", path]);
+    let up = call(&["up", "tls/rsa-key-exchange", "--no-capture"]);
+    for output in [run, up] {
+        assert_eq!(output.status.code(), Some(2));
+        let said = text(&output.stderr)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        let why = "node `alb` speaks TLS with RSA key exchange";
+        assert!(said.contains(why), "{said}");
+        assert!(
+            said.contains("never for the traffic of real programs"),
+            "{said}"
+        );
+    }
+}
+
 #[test]
 fn a_folder_is_no_lab() {
     let output = call(&["run", "/"]);

@@ -380,3 +380,45 @@ fn the_port_mapping_is_seen_at_the_taps() {
     assert_eq!(syn("ec2-a-docker0"), seen("172.17.0.2", "8080", "62"));
     assert_eq!(syn("web-a0"), seen("172.17.0.2", "8080", "62"));
 }
+
+/// The private key of the server's certificate is enough, for RSA key exchange and for nothing else: the capture
+/// without its secrets, and the key as a file.
+#[test]
+fn the_private_key_alone_decrypts_rsa_key_exchange() {
+    if !have("tshark") || !have("editcap") {
+        return;
+    }
+    for (lab, requests) in [
+        ("tls/rsa-key-exchange", 1),
+        ("tls/rsa-key-exchange-cbc", 1),
+        ("tls/tls12-ecdhe", 0),
+    ] {
+        let judged = Judged::run(lab);
+        let observed = judged.folder.join("observed.pcapng");
+        output_of(
+            Command::new("editcap")
+                .arg("--discard-all-secrets")
+                .args([&judged.main(), &observed]),
+        );
+        let inside_tls = "http.request && tcp.port == 443";
+        assert_eq!(numbers(&observed, inside_tls), [0; 0], "{lab}");
+        // The run's own keys again: the same lab and seed.
+        let plan = tunlab::lab::load(lab).unwrap();
+        let pki = tunlab::tls::authority::Pki::build(&plan.pki, tunlab::rng::Seed(1)).unwrap();
+        let key = judged.folder.join("your-app.key");
+        std::fs::write(&key, pki.identity("your-app").unwrap().key_pem()).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let mut command = Command::new("tshark");
+        command
+            .env("HOME", home.path())
+            .env("XDG_CONFIG_HOME", home.path())
+            .args(["-n", "-2", "-Y", inside_tls, "-T", "fields", "-e"])
+            .arg("http.request.uri")
+            .args(["-o", &format!("uat:rsa_keys:\"{}\",\"\"", key.display())])
+            .arg("-r")
+            .arg(&observed);
+        let text = output_of(&mut command);
+        let found: Vec<_> = text.lines().collect();
+        assert_eq!(found, vec!["/notification/health/check"; requests], "{lab}");
+    }
+}

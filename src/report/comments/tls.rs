@@ -109,8 +109,11 @@ impl Annotator {
                 "CertificateRequest: {from} wants to know who {to} is, by a certificate too (mutual TLS)."
             )),
             TlsKind::ClientKeyExchange if own.suite.starts_with("TLS_RSA") => Some(format!(
-                "ClientKeyExchange: the pre-master secret, encrypted with the public key of {to}'s certificate. Who \
-                 has that private key later can decrypt this recording."
+                "ClientKeyExchange: the pre-master secret, which {from} chose, in {} bytes encrypted with the public \
+                 key of {to}'s certificate. Only that certificate's private key opens it, today and as long as this \
+                 recording exists: who gets the key later can decrypt everything.",
+                // Type and length of the message, length of the vector.
+                tls.bytes.saturating_sub(6)
             )),
             TlsKind::ClientKeyExchange => Some(format!(
                 "ClientKeyExchange: {from}'s ephemeral public key. Both sides compute the same secret from the two; \

@@ -105,6 +105,7 @@ impl Front {
             Ok(established) => {
                 let facts = established.facts;
                 self.node.keys_agreed(flow, facts.agreed);
+                self.node.pre_master_agreed(flow, facts.pre_master);
                 if !facts.chain.is_empty() {
                     let chain = facts.chain;
                     self.node
@@ -131,6 +132,7 @@ impl Front {
             }
             Err(failure) => {
                 self.node.keys_agreed(flow, failure.agreed);
+                self.node.pre_master_agreed(flow, failure.pre_master);
                 if let Some(refused) = failure.refused {
                     self.node.fact(Fact::ClientCertificateRefused {
                         flow,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Error;
-use crate::wire::tls::{Reader, TLS12, extension, handshake_type};
+use crate::wire::tls::{self, Reader, TLS12, extension, handshake_type};
 
 /// The suite number by which a client says that it knows RFC 5746.
 pub(super) const RENEGOTIATION_SCSV: u16 = 0x00ff;
@@ -200,10 +200,7 @@ impl ServerHello {
 
 /// The encrypted pre-master secret in the body of a ClientKeyExchange (RFC 5246 §7.4.7.1).
 pub(super) fn encrypted_pre_master(body: &[u8]) -> Result<&[u8], Error> {
-    let mut r = Reader(body);
-    let read = r.vector16().filter(|_| r.0.is_empty());
-    let encrypted = read.ok_or_else(|| Error::decode("the ClientKeyExchange"))?;
-    Ok(encrypted.0)
+    tls::encrypted_pre_master(body).ok_or_else(|| Error::decode("the ClientKeyExchange"))
 }
 
 /// The same as a message.

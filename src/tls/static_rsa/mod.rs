@@ -20,14 +20,20 @@ mod message;
 mod record;
 mod recover;
 mod server;
+mod stream;
 
 pub use client::ClientConfig;
 pub use connection::Connection;
 pub use exchange::KeyExchange;
 pub use recover::{Recovered, Unrecoverable, recover};
 pub use server::ServerConfig;
+pub use stream::Stream;
 
+use std::sync::Arc;
+
+use rsa::pkcs8::DecodePrivateKey;
 use rustls::AlertDescription;
+use rustls::pki_types::PrivateKeyDer;
 
 use crate::dissect::key_schedule::{Protection, SuiteParameters, suite_parameters};
 use crate::wire::tls::suite_name;
@@ -101,6 +107,16 @@ impl Suite {
         )]
         suite_parameters(self.number()).expect("a suite of the key schedule")
     }
+}
+
+/// The RSA key in a private key, if it is one (PKCS #8).
+#[must_use]
+pub fn private_key(key: &PrivateKeyDer<'_>) -> Option<Arc<rsa::PrivateKey>> {
+    let PrivateKeyDer::Pkcs8(der) = key else {
+        return None;
+    };
+    let key = rsa::PrivateKey::from_pkcs8_der(der.secret_pkcs8_der());
+    key.ok().map(Arc::new)
 }
 
 /// What a side is ready to agree on.

@@ -1,12 +1,11 @@
 //! Reading a recorded connection afterwards, with nothing but the recording and the server's private key. It works for
 //! RSA key exchange, and for nothing else; where it does not, the error says what is missing.
 
-use rsa::pkcs8::DecodePrivateKey;
 use rustls::pki_types::PrivateKeyDer;
 
 use super::connection::transcript_hash;
 use super::message;
-use super::{KeyExchange, Suite};
+use super::{KeyExchange, Suite, private_key};
 use crate::dissect::opener::Opener;
 use crate::wire::tls::{
     ClientHello, RecordHeader, ServerHello, TLS12, TLS13, content_type, handshake_header,
@@ -93,11 +92,7 @@ pub fn recover(
     server: &[u8],
     key: &PrivateKeyDer<'_>,
 ) -> Result<Recovered, Unrecoverable> {
-    let PrivateKeyDer::Pkcs8(der) = key else {
-        return Err(Unrecoverable::Key);
-    };
-    let key = rsa::PrivateKey::from_pkcs8_der(der.secret_pkcs8_der());
-    let key = key.map_err(|_| Unrecoverable::Key)?;
+    let key = private_key(key).ok_or(Unrecoverable::Key)?;
 
     let (from_client, from_server) = (clear_messages(client), clear_messages(server));
     let client_hello = find(&from_client, handshake_type::CLIENT_HELLO, "ClientHello")?;
