@@ -42,9 +42,15 @@ fn recomputed(record: &Record<'_>, found: &keys::Connection, expected: &str) -> 
         return Ruling::broken("not all", evidence, expected, &gap.text());
     }
     let counts = found.counts();
+    let some = |n: usize, one: &str| match n {
+        1 => format!("1 {one}"),
+        n => format!("{n} {one}s"),
+    };
     let mut measured = format!(
-        "{} secrets, {} Finished, {} records",
-        counts.secrets, counts.finished, counts.records
+        "{}, {} Finished, {}",
+        some(counts.secrets, "secret"),
+        counts.finished,
+        some(counts.records, "record")
     );
     if found.gaps.contains(&Gap::Agreement) {
         measured = format!("{measured}; from the key log on");

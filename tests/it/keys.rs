@@ -332,3 +332,19 @@ fn the_report_of_a_run_says_how_keys_compare_and_no_secret() {
         assert!(!report.contains(secret));
     }
 }
+
+/// The attacker answers under the load balancer's address; who computed the secret says who it is.
+#[test]
+fn the_page_names_the_attacker_who_took_part() {
+    let name = "attacker/man-in-the-middle-trusted";
+    let (code, json, _) = printed(&[name, "--format", "json"]);
+    assert_eq!(code, 0);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let ends = |n: usize| {
+        let connection = &json["connections"][n];
+        let end = |e: &str| connection[e].as_str().unwrap().to_owned();
+        (end("client"), end("server"))
+    };
+    assert_eq!(ends(0), ("user".into(), "mallory".into()));
+    assert_eq!(ends(1), ("mallory".into(), "alb".into()));
+}

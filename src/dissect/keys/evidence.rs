@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::dissect::key_log;
 use crate::event::{Event, Fact, KeyAgreement, What};
+use crate::name::Name;
 
 /// Agreements and secrets of a run.
 pub(super) struct Evidence<'a> {
-    agreed: Vec<&'a KeyAgreement>,
+    /// With the node that told it.
+    agreed: Vec<(&'a Name, &'a KeyAgreement)>,
     /// RSA key exchange: pre-master secrets by the first bytes of what they were encrypted to.
     pre_masters: BTreeMap<[u8; key_log::ENCRYPTED_START], Vec<u8>>,
     log: BTreeMap<[u8; 32], BTreeMap<&'a str, Vec<Vec<u8>>>>,
@@ -22,7 +24,9 @@ impl<'a> Evidence<'a> {
         };
         for event in events {
             match &event.what {
-                What::Fact(Fact::KeysAgreed { agreement, .. }) => new.agreed.push(agreement),
+                What::Fact(Fact::KeysAgreed { agreement, .. }) => {
+                    new.agreed.push((&event.node, agreement));
+                }
                 What::Secret(line) => new.line(line),
                 What::Fact(_)
                 | What::Dropped { .. }
@@ -57,9 +61,9 @@ impl<'a> Evidence<'a> {
         group: u16,
         public: &[u8],
         peer: &[u8],
-    ) -> Option<&'a KeyAgreement> {
+    ) -> Option<(&'a Name, &'a KeyAgreement)> {
         let mut agreed = self.agreed.iter().copied();
-        agreed.find(|a| a.group == group && a.public == public && a.peer == peer)
+        agreed.find(|(_, a)| a.group == group && a.public == public && a.peer == peer)
     }
 
     /// The pre-master secret that was encrypted to this.

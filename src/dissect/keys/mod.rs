@@ -19,6 +19,7 @@ pub use value::{By, Check, Content, End, How, ProtectedRecord, RecordKeys, Sent,
 
 use super::message::Frame;
 use crate::event::{Event, HandshakeKind};
+use crate::name::Name;
 use evidence::{Evidence, Sessions};
 
 /// A TLS connection, and its keys as they were computed here.
@@ -28,6 +29,8 @@ pub struct Connection {
     pub stream: usize,
     /// Client and server.
     pub ends: [SocketAddr; 2],
+    /// The nodes that computed the shared secret, where they told: who speaks under these addresses in truth.
+    pub nodes: [Option<Name>; 2],
     /// As in 0x0304; `None` where no ServerHello came.
     pub version: Option<u16>,
     /// As in 0x1302; `None` where no ServerHello came.

@@ -42,6 +42,7 @@ pub(super) fn walk(
         out: Connection {
             stream: stream.number,
             ends,
+            nodes: [None, None],
             version: None,
             suite: None,
             group: None,
@@ -455,6 +456,10 @@ impl Walk<'_, '_> {
         self.out.group = Some(group);
         let client = self.evidence.agreement(group, client_share, server_share);
         let server = self.evidence.agreement(group, server_share, client_share);
+        for (node, told) in self.out.nodes.iter_mut().zip([client, server]) {
+            *node = told.map(|(name, _)| name.clone());
+        }
+        let (client, server) = (client.map(|(_, a)| a), server.map(|(_, a)| a));
         let Some(agreed) = client.or(server) else {
             self.gap(Gap::Agreement);
             return None;
@@ -492,7 +497,7 @@ impl Walk<'_, '_> {
         }
         let tail = |bytes: &[u8]| bytes[bytes.len().saturating_sub(PART)..].to_vec();
         let (public, peer) = (tail(&whole.public), tail(&whole.peer));
-        let Some(part) = self.evidence.agreement(X25519, &public, &peer) else {
+        let Some((_, part)) = self.evidence.agreement(X25519, &public, &peer) else {
             return;
         };
         let ml_kem = &whole.shared[..whole.shared.len().saturating_sub(PART)];

@@ -36,8 +36,12 @@ impl<'a> Keys<'a> {
         all.any(|c| c.checks().any(|(_, equal)| !equal))
     }
 
-    /// The node at an end of a connection; "client" or "server" where no node has the address.
+    /// The node at an end of a connection: the one that took part in the key exchange, else the one with the address;
+    /// "client" or "server" where there is none.
     fn node(&self, connection: &Connection, end: End) -> String {
+        if let Some(name) = &connection.nodes[end as usize] {
+            return name.to_string();
+        }
         let topology = &self.record.plan.topology;
         let node = topology.node_with(connection.ends[end as usize].ip());
         node.map_or_else(

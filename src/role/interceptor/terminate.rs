@@ -30,6 +30,7 @@ pub(super) async fn serve(
     let client = match accepted {
         Ok(established) => {
             let facts = established.facts;
+            node.keys_agreed(to_client, facts.agreed);
             node.fact(Fact::TlsEstablished {
                 flow: to_client,
                 version: facts.version,
@@ -41,6 +42,7 @@ pub(super) async fn serve(
             established.stream
         }
         Err(failure) => {
+            node.keys_agreed(to_client, failure.agreed);
             node.fact(Fact::TlsFailed {
                 flow: to_client,
                 error: failure.error,
@@ -57,6 +59,7 @@ pub(super) async fn serve(
     let server = match connected {
         Ok(established) => {
             let facts = established.facts;
+            node.keys_agreed(to_server, facts.agreed);
             node.fact(Fact::TlsEstablished {
                 flow: to_server,
                 version: facts.version,
@@ -68,6 +71,7 @@ pub(super) async fn serve(
             established.stream
         }
         Err(failure) => {
+            node.keys_agreed(to_server, failure.agreed);
             node.fact(Fact::TlsFailed {
                 flow: to_server,
                 error: failure.error,
