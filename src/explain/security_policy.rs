@@ -109,19 +109,13 @@ pub fn table(columns: usize, paint: Paint) -> String {
         .collect();
     sheet.table(
         &[Side::Left, Side::Left, Side::Right, Side::Left, Side::Left],
-        &[
-            "policy",
-            "versions",
-            "suites",
-            "forward secrecy",
-            "post-quantum",
-        ],
+        &["policy", "versions", "suites", "FS", "PQ"],
         &rows,
     );
     sheet.blank();
     sheet.prose(
-        "Forward secrecy: no suite with RSA key exchange, so that a key stolen later opens no recording. Post-quantum: \
-         hybrid groups with ML-KEM.",
+        "FS, forward secrecy: no suite with RSA key exchange, so that a key stolen later opens no recording. PQ, \
+         post-quantum: hybrid groups with ML-KEM.",
     );
     sheet.into_text()
 }

@@ -10,7 +10,7 @@ use super::config::{Group, Suite, Version};
 use crate::wire::tls::{TLS12, TLS13};
 
 /// What all names begin with.
-const PREFIX: &str = "ELBSecurityPolicy-";
+pub const PREFIX: &str = "ELBSecurityPolicy-";
 
 /// A predefined security policy.
 #[derive(Debug, Clone, PartialEq, Eq)]

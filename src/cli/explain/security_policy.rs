@@ -8,11 +8,11 @@ use super::{Format, columns, paint, show};
 use crate::cli::exit::Exit;
 use crate::cli::{Colour, say};
 use crate::explain::security_policy::{page, report, reports, table};
-use crate::tls::policy::{names, policy};
+use crate::tls::policy::{PREFIX, names, policy};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// One policy, as in `ELBSecurityPolicy-2016-08`; without it, a table of all.
+    /// One policy, as in `ELBSecurityPolicy-2016-08` or, for short, `2016-08`; without it, a table of all.
     #[arg(value_name = "POLICY")]
     policy: Option<String>,
 
@@ -29,9 +29,10 @@ pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
             reports,
         );
     };
-    let Some(found) = policy(name) else {
-        let alike = |n: &String| (strsim::jaro_winkler(name, n) * 1e6) as u32;
-        let nearest = names().max_by_key(alike).unwrap_or_default();
+    let long = format!("{PREFIX}{name}");
+    let Some(found) = policy(name).or_else(|| policy(&long)) else {
+        let distance = |n: &String| strsim::levenshtein(name, n).min(strsim::levenshtein(&long, n));
+        let nearest = names().min_by_key(distance).unwrap_or_default();
         say(&format!(
             "error: no security policy is called `{name}`\n\nhint: did you mean `{nearest}`? `tunlab explain \
              security-policy` lists all"
