@@ -1,6 +1,6 @@
 //! Claims on AES, its keys and its strength.
 
-use super::{Check, Claim, page, qualified, right, wrong};
+use super::{Check, Claim, lab, page, qualified, right, wrong};
 
 pub(super) const CLAIMS: &[Claim] = &[
     right(
@@ -67,7 +67,16 @@ pub(super) const CLAIMS: &[Claim] = &[
         "True of the block cipher and its key. Under GCM a bit of the message is a bit of the ciphertext, the tag gives it \
          away, and the length shows.",
         "NIST SP 800-38D §7",
-        &[page(Check::Avalanche)],
+        &[
+            page(Check::Avalanche),
+            lab(
+                "attacker/tampering",
+                &[
+                    "Mallory flips a bit",
+                    "The load balancer answers bad_record_mac",
+                ],
+            ),
+        ],
     ),
     right(
         73,
@@ -88,7 +97,7 @@ pub(super) const CLAIMS: &[Claim] = &[
         "If AES-256 was breakable, every HTTPS site would be vulnerable",
         "Much of HTTPS does not use it: servers that put AES-128-GCM first, and ChaCha20-Poly1305.",
         "AWS, Security policies; RFC 8446 §9.1",
-        &[super::lab(
+        &[lab(
             "tls/tls13-x25519",
             &["The suite is the load balancer's first, not the browser's"],
         )],

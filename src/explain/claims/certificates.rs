@@ -1,6 +1,6 @@
 //! Claims on certificates: their contents, the checks, and where they are kept.
 
-use super::{Claim, lab, qualified, wrong};
+use super::{Claim, lab, qualified, right, wrong};
 
 pub(super) const CLAIMS: &[Claim] = &[
     wrong(
@@ -54,7 +54,16 @@ pub(super) const CLAIMS: &[Claim] = &[
         "The order is right: Debian's copy of Mozilla's list of 2023-03 has 144. They are root certificates, not companies, \
          and no intermediates.",
         "Mozilla CA Certificate Program",
-        &[],
+        &[
+            lab(
+                "attacker/man-in-the-middle",
+                &["The user answers unknown_ca"],
+            ),
+            lab(
+                "attacker/man-in-the-middle-trusted",
+                &["The user accepts the certificate"],
+            ),
+        ],
     ),
     qualified(
         16,
@@ -69,17 +78,29 @@ pub(super) const CLAIMS: &[Claim] = &[
         "If any check fails, the browser shows a warning",
         "First the handshake ends, with a fatal alert. The warning follows; with HSTS there is no way past it.",
         "RFC 8446 §6.2, RFC 6797 §12.1",
-        &[],
+        &[lab(
+            "attacker/man-in-the-middle",
+            &[
+                "The user answers unknown_ca",
+                "Nothing is asked, on no connection",
+            ],
+        )],
     ),
     wrong(
         47,
         "The load balancer validates certificates",
         "The client validates the load balancer's. That validates clients' only with mutual TLS, and those of targets never.",
         "AWS, Mutual authentication with TLS; Target groups",
-        &[lab(
-            "https-through-alb",
-            &["Certificate: name, dates, issuer and chain are all accepted"],
-        )],
+        &[
+            lab(
+                "https-through-alb",
+                &["Certificate: name, dates, issuer and chain are all accepted"],
+            ),
+            lab(
+                "tls/client-certificate",
+                &["The server asks, and the client shows and proves"],
+            ),
+        ],
     ),
     qualified(
         53,

@@ -71,7 +71,16 @@ pub(super) const CLAIMS: &[Claim] = &[
         "32 bytes of client_random, 32 bytes of server_random",
         "In both versions. A server that could do more marks the last 8 bytes when it is talked down.",
         "RFC 8446 §4.1.3, RFC 5246 §7.4.1.2",
-        &[],
+        &[
+            lab(
+                "tls/tls13-x25519",
+                &["Each hello has a random number, in clear"],
+            ),
+            lab(
+                "attacker/downgrade",
+                &["The server's random says DOWNGRD and 1"],
+            ),
+        ],
     ),
     wrong(
         19,
@@ -109,21 +118,56 @@ pub(super) const CLAIMS: &[Claim] = &[
         "In TLS 1.2 that gives the master secret, and the keys come from a second PRF with the randoms the other way round. \
          TLS 1.3 derives each secret by HKDF over the messages so far.",
         "RFC 5246 §6.3, §8.1, RFC 8446 §7.1",
-        &[],
+        &[
+            lab(
+                "tls/tls12-ecdhe",
+                &[
+                    "The keys are what the PRF makes of the master secret, and that of the agreed one",
+                ],
+            ),
+            lab(
+                "tls/tls13-x25519",
+                &["Every key is what HKDF makes of the agreed secret and the messages so far"],
+            ),
+        ],
     ),
     wrong(
         23,
         "Both sides have the SAME session key, used both ways",
         "Each direction has its own key and IV, in every version; TLS 1.3 has other ones for the handshake than for data.",
         "RFC 5246 §6.3, RFC 8446 §7.3",
-        &[],
+        &[
+            lab(
+                "tls/tls12-ecdhe",
+                &["Client and server write under keys of their own"],
+            ),
+            lab(
+                "tls/tls13-x25519",
+                &["Client and server write under keys of their own"],
+            ),
+        ],
     ),
     qualified(
         24,
         "A man in the middle can't compute the session key",
         "One who listens cannot. One who takes part is stopped by the certificate and the Finished, and by nothing else.",
         "RFC 8446 Appendix E.1",
-        &[],
+        &[
+            lab(
+                "attacker/man-in-the-middle",
+                &[
+                    "The user answers unknown_ca",
+                    "Mallory reads nothing of the request",
+                ],
+            ),
+            lab(
+                "attacker/man-in-the-middle-trusted",
+                &[
+                    "The user accepts the certificate",
+                    "Mallory reads the request",
+                ],
+            ),
+        ],
     ),
     qualified(
         25,
@@ -131,7 +175,14 @@ pub(super) const CLAIMS: &[Claim] = &[
         "They make the keys of each handshake new. A record sent again is refused because of its sequence number; 0-RTT \
          data can be sent again.",
         "RFC 8446 §5.3, §8",
-        &[],
+        &[lab(
+            "attacker/replay",
+            &[
+                "Mallory sends the record again",
+                "The load balancer answers bad_record_mac",
+                "A container gets the request once",
+            ],
+        )],
     ),
     wrong(
         26,
@@ -174,7 +225,7 @@ pub(super) const CLAIMS: &[Claim] = &[
         "RFC 8446 §4.6.2",
         &[lab(
             "tls/tls13-x25519",
-            &["The hellos are all that an observer reads of the handshake"],
+            &["Every key is what HKDF makes of the agreed secret and the messages so far"],
         )],
     ),
     qualified(

@@ -117,7 +117,18 @@ pub(super) const CLAIMS: &[Claim] = &[
         "The session key is derived by a one-way hash, SHA-256",
         "By constructions over HMAC, the PRF or HKDF, with SHA-256 or SHA-384 as the suite says.",
         "RFC 5246 §5, RFC 5869",
-        &[],
+        &[
+            lab(
+                "tls/tls12-ecdhe",
+                &[
+                    "The keys are what the PRF makes of the master secret, and that of the agreed one",
+                ],
+            ),
+            lab(
+                "tls/tls13-x25519",
+                &["Every key is what HKDF makes of the agreed secret and the messages so far"],
+            ),
+        ],
     ),
     wrong(
         69,
@@ -132,10 +143,16 @@ pub(super) const CLAIMS: &[Claim] = &[
         "Asymmetric: each side proves identity",
         "Only the server does. A client does with mutual TLS alone.",
         "RFC 8446 §4.3.2, §4.4.2.4",
-        &[lab(
-            "tls/tls13-x25519",
-            &["The messages are those of RFC 8446, the server's Finished first"],
-        )],
+        &[
+            lab(
+                "tls/tls13-x25519",
+                &["The messages are those of RFC 8446, the server's Finished first"],
+            ),
+            lab(
+                "tls/client-certificate",
+                &["The server asks, and the client shows and proves"],
+            ),
+        ],
     ),
     wrong(
         71,
