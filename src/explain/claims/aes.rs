@@ -98,8 +98,11 @@ pub(super) const CLAIMS: &[Claim] = &[
         "Much of HTTPS does not use it: servers that put AES-128-GCM first, and ChaCha20-Poly1305.",
         "AWS, Security policies; RFC 8446 §9.1",
         &[lab(
-            "tls/tls13-x25519",
-            &["The suite is the load balancer's first, not the browser's"],
+            "security-policy/server-order",
+            &[
+                "Both sides agree on TLS 1.3",
+                "The suite is the policy's first: AES-128",
+            ],
         )],
     ),
 ];

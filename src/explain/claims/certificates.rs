@@ -1,6 +1,6 @@
 //! Claims on certificates: their contents, the checks, and where they are kept.
 
-use super::{Claim, lab, qualified, right, wrong};
+use super::{Claim, lab, qualified, wrong};
 
 pub(super) const CLAIMS: &[Claim] = &[
     wrong(
@@ -116,6 +116,12 @@ pub(super) const CLAIMS: &[Claim] = &[
         "Depends on who made the listener: by API or command line it is ELBSecurityPolicy-2016-08, which allows TLS 1.0, 1.1 \
          and RSA key exchange.",
         "AWS, Security policies for your Application Load Balancer",
-        &[],
+        &[lab(
+            "security-policy/tls10-client",
+            &[
+                "Client and load balancer have no version in common",
+                "The load balancer says so with protocol_version",
+            ],
+        )],
     ),
 ];

@@ -61,10 +61,16 @@ pub(super) const CLAIMS: &[Claim] = &[
         "Negotiated, and the server's order counts: policies of load balancers put AES-128-GCM first, which every TLS 1.3 \
          side must have.",
         "RFC 8446 §9.1; AWS, Security policies",
-        &[lab(
-            "tls/tls13-x25519",
-            &["The suite is the load balancer's first, not the browser's"],
-        )],
+        &[
+            lab(
+                "tls/tls13-x25519",
+                &["The suite is the load balancer's first, not the browser's"],
+            ),
+            lab(
+                "security-policy/server-order",
+                &["The suite is the policy's first: AES-128"],
+            ),
+        ],
     ),
     right(
         18,
