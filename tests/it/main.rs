@@ -18,6 +18,7 @@ mod openssl;
 mod real;
 mod seeds;
 mod stack;
+mod static_rsa;
 mod support;
 mod tidy;
 mod tools;
