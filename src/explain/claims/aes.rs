@@ -76,6 +76,10 @@ pub(super) const CLAIMS: &[Claim] = &[
                     "The load balancer answers bad_record_mac",
                 ],
             ),
+            lab(
+                "attacker/eavesdropper",
+                &["Somebody who listens sees that 400 bytes or less are asked, and when"],
+            ),
         ],
     ),
     right(

@@ -83,6 +83,12 @@ pub(super) const CLAIMS: &[Claim] = &[
                 &["Each hello has a random number, in clear"],
             ),
             lab(
+                "tls/rsa-key-exchange",
+                &[
+                    "Both randoms cross in clear, 32 bytes each: in the ClientHello and in the ServerHello",
+                ],
+            ),
+            lab(
                 "attacker/downgrade",
                 &["The server's random says DOWNGRD and 1"],
             ),
@@ -93,14 +99,30 @@ pub(super) const CLAIMS: &[Claim] = &[
         "The pre-master secret: 48 bytes, random",
         "46 of them. The first two are the version that the client offered, so that a downgrade is noticed.",
         "RFC 5246 §7.4.7.1",
-        &[],
+        &[lab(
+            "tls/rsa-key-exchange",
+            &["The pre-master secret has 48 bytes: 2 of the version, 46 random"],
+        )],
     ),
     qualified(
         20,
         "The browser encrypts the pre-master secret with the public key of the certificate",
         "Only in RSA key exchange, of TLS 1.2 and before. An elliptic-curve key, which the text allows too, cannot encrypt.",
         "RFC 5246 §7.4.7.1, RFC 8446 §1.2",
-        &[],
+        &[
+            lab(
+                "tls/rsa-key-exchange",
+                &[
+                    "The suite names RSA alone: no ephemeral keys",
+                    "The ClientKeyExchange carries it, for anyone on the path to record",
+                    "Encrypted with a key of 2048 bits it has 256 bytes",
+                ],
+            ),
+            lab(
+                "tls/tls13-x25519",
+                &["No pre-master secret is sent, by anybody"],
+            ),
+        ],
     ),
     wrong(
         21,
@@ -116,6 +138,10 @@ pub(super) const CLAIMS: &[Claim] = &[
                 "tls/tls13-post-quantum",
                 &["The ClientHello has shares for the hybrid and for X25519 alone"],
             ),
+            lab(
+                "tls/rsa-key-exchange",
+                &["The client sends no public key: there is no point of a curve, and no key share"],
+            ),
         ],
     ),
     wrong(
@@ -125,6 +151,10 @@ pub(super) const CLAIMS: &[Claim] = &[
          TLS 1.3 derives each secret by HKDF over the messages so far.",
         "RFC 5246 §6.3, §8.1, RFC 8446 §7.1",
         &[
+            lab(
+                "tls/rsa-key-exchange",
+                &["The master secret is made of the pre-master secret and the two randoms"],
+            ),
             lab(
                 "tls/tls12-ecdhe",
                 &[
@@ -143,6 +173,10 @@ pub(super) const CLAIMS: &[Claim] = &[
         "Each direction has its own key and IV, in every version; TLS 1.3 has other ones for the handshake than for data.",
         "RFC 5246 §6.3, RFC 8446 §7.3",
         &[
+            lab(
+                "tls/rsa-key-exchange",
+                &["It is not one session key: client and server encrypt with keys of their own"],
+            ),
             lab(
                 "tls/tls12-ecdhe",
                 &["Client and server write under keys of their own"],
@@ -211,6 +245,12 @@ pub(super) const CLAIMS: &[Claim] = &[
         "RFC 5246 §7.3, RFC 8446 §2",
         &[
             lab(
+                "tls/rsa-key-exchange",
+                &[
+                    "There is no ServerKeyExchange, and the client's Finished is before the server's",
+                ],
+            ),
+            lab(
                 "tls/tls12-ecdhe",
                 &["The messages are those of RFC 5246, ChangeCipherSpec before each Finished"],
             ),
@@ -268,6 +308,12 @@ pub(super) const CLAIMS: &[Claim] = &[
         "With RSA for everything the browser would need a public key too",
         "So it would: what the server encrypts for the browser needs a key of the browser's.",
         "RFC 8017 §7",
-        &[],
+        &[lab(
+            "tls/rsa-key-exchange",
+            &[
+                "The client sends no public key: there is no point of a curve, and no key share",
+                "Encrypted with a key of 2048 bits it has 256 bytes",
+            ],
+        )],
     ),
 ];

@@ -71,6 +71,10 @@ pub(super) const CLAIMS: &[Claim] = &[
                 "tls/tls13-x25519",
                 &["The TLS handshake takes one round trip and 2 ms of computing"],
             ),
+            lab(
+                "tls/rsa-key-exchange",
+                &["The TLS handshake takes two round trips and 2.5 ms of computing"],
+            ),
         ],
     ),
     qualified(

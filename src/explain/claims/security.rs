@@ -27,13 +27,19 @@ pub(super) const CLAIMS: &[Claim] = &[
         "Isolation keeps strangers out; it hides nothing from who is in. The request crosses in clear there, and Nitro's \
          encryption does not cover what passes a load balancer. It can be a decision about a risk, not the absence of one.",
         "AWS, EC2 User Guide, Data protection",
-        &[lab(
-            "https-through-alb",
-            &[
-                "The path of the request is readable inside the VPC",
-                "The path of the request is not readable on the Internet",
-            ],
-        )],
+        &[
+            lab(
+                "https-through-alb",
+                &[
+                    "The path of the request is readable inside the VPC",
+                    "The path of the request is not readable on the Internet",
+                ],
+            ),
+            lab(
+                "attacker/eavesdropper",
+                &["Inside the VPC the cookie is in clear"],
+            ),
+        ],
     ),
     qualified(
         49,
@@ -82,13 +88,22 @@ pub(super) const CLAIMS: &[Claim] = &[
         "Each TLS session has a new random session key",
         "Keys are derived, not drawn. A resumed session of TLS 1.2 has the same master secret; only the randoms are new.",
         "RFC 5246 §7.3, RFC 8446 §2.2",
-        &[lab(
-            "tls/tls12-resumption",
-            &[
-                "The second one resumes the session",
-                "No key is exchanged on the second connection: one ClientKeyExchange in all",
-            ],
-        )],
+        &[
+            lab(
+                "tls/tls12-resumption",
+                &[
+                    "The second one resumes the session",
+                    "No key is exchanged on the second connection: one ClientKeyExchange in all",
+                ],
+            ),
+            lab(
+                "tls/tls13-resumption",
+                &[
+                    "The second one resumes the session",
+                    "With a key agreement of its own all the same",
+                ],
+            ),
+        ],
     ),
     wrong(
         65,
@@ -180,8 +195,8 @@ pub(super) const CLAIMS: &[Claim] = &[
         "A picture of where TLS ends, and bad advice: whoever is inside reads and sends what he likes.",
         "NIST SP 800-207 §2.1",
         &[lab(
-            "https-through-alb",
-            &["The path of the request is readable inside the VPC"],
+            "attacker/eavesdropper",
+            &["Inside the VPC the cookie is in clear"],
         )],
     ),
     qualified(
@@ -190,8 +205,8 @@ pub(super) const CLAIMS: &[Claim] = &[
         "They filter who may connect. They hide nothing from who carries or mirrors the packets.",
         "AWS, VPC User Guide, Security groups",
         &[lab(
-            "https-through-alb",
-            &["The path of the request is readable inside the VPC"],
+            "attacker/eavesdropper",
+            &["Inside the VPC the cookie is in clear"],
         )],
     ),
     qualified(
