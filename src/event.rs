@@ -399,6 +399,13 @@ pub enum Fact {
         /// What the client sent, leaf first.
         chain: Vec<CertificateFacts>,
     },
+    /// A listener has another certificate, for the connections to come.
+    CertificateRenewed {
+        /// The listener's port.
+        port: u16,
+        /// The new one.
+        certificate: CertificateFacts,
+    },
     /// An HTTP request left.
     RequestSent {
         /// On which connection.
@@ -521,6 +528,7 @@ impl Fact {
             | Self::TlsEstablished { .. }
             | Self::TlsMismatch { .. }
             | Self::CertificateAccepted { .. }
+            | Self::CertificateRenewed { .. }
             | Self::ClientCertificateAccepted { .. }
             | Self::RequestSent { .. }
             | Self::RequestReceived { .. }

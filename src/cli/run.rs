@@ -14,6 +14,7 @@ use super::exit::Exit;
 use super::{Colour, coloured, columns, print, say};
 use crate::capture::AtomicFile;
 use crate::lab::{self, LoadError, plan::Plan};
+use crate::report::refusal::{self, Refusal};
 use crate::report::terminal::{self, Layout};
 use crate::report::{Paint, json, junit};
 use crate::run::{Outcome, Run, RunError, TOLERANCE};
@@ -124,13 +125,14 @@ impl Report {
 
 pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
     let mut plans = Vec::new();
-    let mut suites = Vec::new();
+    let mut told = Told::default();
     let mut exit = Exit::Met;
     for name in arguments.labs.iter().flat_map(|name| named(name)) {
         match lab::load(&name) {
             Ok(plan) => plans.push(plan),
             Err(e) => {
-                suites.push(junit::Suite::could_not_run(&name, &e.to_string()));
+                told.suites
+                    .push(junit::Suite::could_not_run(&name, &e.to_string()));
                 show_load_error(&name, e, colour);
                 exit = Exit::CouldNotRun;
             }
@@ -156,28 +158,60 @@ pub(super) fn run(arguments: &Arguments, colour: Colour) -> io::Result<Exit> {
             announce(plan);
         }
         let done = if arguments.both {
-            both::run(arguments, plan, colour, &mut suites)
+            both::run(arguments, plan, colour, &mut told)
         } else {
-            one(arguments, plan, colour, &mut suites)
+            one(arguments, plan, colour, &mut told)
         };
         match done {
             Ok(Exit::Met) => held += 1,
             Ok(worse) => exit = exit.max(worse),
             Err(Problem::Output(e)) => return Err(e),
             Err(Problem::Run(e)) => {
-                suites.push(junit::Suite::could_not_run(&plan.name, &chain(&e)));
+                told.suites
+                    .push(junit::Suite::could_not_run(&plan.name, &chain(&e)));
                 show_run_error(&plan.name, &e);
                 exit = Exit::CouldNotRun;
             }
         }
     }
     if arguments.format == Format::Junit {
-        arguments.report().print(&junit::render(&suites))?;
+        arguments.report().print(&junit::render(&told.suites))?;
     }
     if plans.len() > 1 {
+        told.refusals_to(arguments, colour)?;
         say(&format!("{held} of {} labs held", plans.len()));
     }
     Ok(exit)
+}
+
+/// What the runs of one call have to say together, in their order.
+#[derive(Default)]
+struct Told {
+    suites: Vec<junit::Suite>,
+    refusals: Vec<Refusal>,
+}
+
+impl Told {
+    /// Prints the certificates that were refused, when there are any: a row each.
+    fn refusals_to(&self, arguments: &Arguments, colour: Colour) -> io::Result<()> {
+        if self.refusals.is_empty() {
+            return Ok(());
+        }
+        let out = arguments.report();
+        match arguments.format {
+            Format::Text => {
+                let Layout { width, paint, .. } = layout(arguments, colour, &out);
+                out.print(&refusal::matrix(&self.refusals, width, paint))
+            }
+            Format::Json => {
+                let document = refusal::Document::new(&self.refusals);
+                let text = serde_json::to_string_pretty(&document).map_err(io::Error::other)?;
+                out.print(&format!("{text}\n"))
+            }
+            // A suite has its cases, and no place for a table.
+            Format::Junit => Ok(()),
+        }
+    }
 }
 
 impl Arguments {
@@ -262,7 +296,7 @@ fn one(
     arguments: &Arguments,
     plan: &Plan,
     colour: Colour,
-    suites: &mut Vec<junit::Suite>,
+    told: &mut Told,
 ) -> Result<Exit, Problem> {
     let folder = arguments.out.join(&plan.name);
     let mut run = Run::new(plan, arguments.seed);
@@ -282,6 +316,8 @@ fn one(
         write_whole(target, &capture)?;
         judged.outcome.written.push(target.clone());
     }
+    told.refusals
+        .extend(refusal::refusals(&judged.outcome.record(plan)));
     let out = arguments.report();
     match arguments.format {
         Format::Json => out.print(&format!("{}\n", judged.json))?,
@@ -291,7 +327,7 @@ fn one(
             out.print(&terminal::render(&record, &judged.findings, layout))?;
             out.print(&files_line(plan, &judged))?;
         }
-        Format::Junit => suites.push(judged.suite(plan)),
+        Format::Junit => told.suites.push(judged.suite(plan)),
     }
     Ok(judged.exit())
 }

@@ -242,16 +242,17 @@ fn door_plate(arguments: &Arguments, plan: &Plan, standing: &Standing, folder: &
 fn suggestions(plan: &Plan, node: &str) -> Vec<String> {
     let steps = plan.steps.iter().filter(|s| s.node.as_str() == node);
     let mut commands: Vec<String> = steps
-        .map(|step| match &step.action {
+        .filter_map(|step| match &step.action {
             Action::Get(urls) => {
                 let urls: Vec<String> = urls.iter().map(ToString::to_string).collect();
-                format!("curl {}", urls.join(" "))
+                Some(format!("curl {}", urls.join(" ")))
             }
-            Action::Run(command) => command
-                .iter()
-                .map(|w| quoted(w))
-                .collect::<Vec<_>>()
-                .join(" "),
+            Action::Run(command) => {
+                let words: Vec<String> = command.iter().map(|w| quoted(w)).collect();
+                Some(words.join(" "))
+            }
+            // Not by a program.
+            Action::Renew { .. } => None,
         })
         .collect();
     commands.dedup();

@@ -159,7 +159,8 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::Intercepted { client: flow, .. }
         | Fact::Attacked(Attack { flow, .. })
         | Fact::Overheard { flow, .. } => Some(*flow),
-        Fact::LookupSent { .. }
+        Fact::CertificateRenewed { .. }
+        | Fact::LookupSent { .. }
         | Fact::LookupAnswered { .. }
         | Fact::LookupFailed { .. }
         | Fact::ConnectFailed { .. }

@@ -13,6 +13,7 @@ use crate::time::Instant;
 use crate::units::show_duration;
 
 pub(crate) mod attack;
+mod certificate;
 mod connection;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -121,14 +122,18 @@ fn rule(record: &Record<'_>, check: &Check) -> Ruling {
         Check::Tls { connection, check } => tls::check(record, connection, check),
         Check::Keys { connection, check } => keys::check(record, connection, *check),
         Check::PreMaster { connection, check } => pre_master::check(record, connection, *check),
-        Check::CertificateAccepted { node, server_name } => {
-            tls::certificate_accepted(record, node, server_name)
-        }
+        Check::CertificateAccepted {
+            node,
+            server_name,
+            nth,
+            by,
+        } => certificate::accepted(record, node, server_name, *nth, by),
         Check::CertificateRefused {
             node,
             server_name,
+            nth,
             because,
-        } => tls::certificate_refused(record, node, server_name, *because),
+        } => certificate::refused(record, node, server_name, *nth, *because),
         Check::HeaderAtApp {
             node,
             header,

@@ -1,10 +1,10 @@
-//! TLS: the version agreed on, the messages of the handshake, and the client's word on the certificate.
+//! TLS: what was agreed on, the messages of the handshake, and alerts.
 
 use super::connection::{Found, find, words};
 use super::milestones::fact;
 use super::{Evidence, Record, Ruling};
 use crate::dissect::message::{Frame, Message, TlsKind};
-use crate::event::{CertificateDefect, CertificateFacts, Fact, Flow, HandshakeKind};
+use crate::event::{Fact, HandshakeKind};
 use crate::lab::plan::{Connection, TlsCheck};
 use crate::name::Name;
 use crate::tls::config::Version;
@@ -247,118 +247,6 @@ fn messages(record: &Record<'_>, connection: &Connection, wanted: &[String]) -> 
     }
 }
 
-/// The client said that name, dates, issuer and chain are in order.
-pub(super) fn certificate_accepted(record: &Record<'_>, node: &Name, server_name: &str) -> Ruling {
-    let expected = format!("{node} to accept the certificate of {server_name}");
-    let Some(judged) = judged(record, node, server_name) else {
-        return not_judged(&expected);
-    };
-    match judged.verdict {
-        Ok((chain, anchor)) => Ruling::held(chain_words(chain, anchor), judged.evidence),
-        Err((defect, error)) => Ruling::broken(
-            format!("refused: {defect}"),
-            judged.evidence,
-            &expected,
-            &format!("refused: {error}"),
-        ),
-    }
-}
-
-/// The client refused the chain for this defect.
-pub(super) fn certificate_refused(
-    record: &Record<'_>,
-    node: &Name,
-    server_name: &str,
-    because: CertificateDefect,
-) -> Ruling {
-    let expected = format!("{node} to refuse the certificate of {server_name}: {because}");
-    let Some(judged) = judged(record, node, server_name) else {
-        return not_judged(&expected);
-    };
-    match judged.verdict {
-        Err((defect, error)) if defect == because => {
-            Ruling::held(error.to_owned(), judged.evidence)
-        }
-        Err((defect, error)) => Ruling::broken(
-            format!("refused: {defect}"),
-            judged.evidence,
-            &expected,
-            &format!("refused: {defect}: {error}"),
-        ),
-        Ok((chain, anchor)) => Ruling::broken(
-            "accepted",
-            judged.evidence,
-            &expected,
-            &format!("accepted: {}", chain_words(chain, anchor)),
-        ),
-    }
-}
-
-fn not_judged(expected: &str) -> Ruling {
-    let found = "no certificate judged under that name";
-    Ruling::broken("not judged", vec![], expected, found)
-}
-
-/// A client's first judgement on the certificate of a name, and what it rests on.
-struct Judged<'a> {
-    /// Chain and trust anchor, or what is wrong and why.
-    verdict: Result<(&'a [CertificateFacts], &'a str), (CertificateDefect, &'a str)>,
-    evidence: Vec<Evidence>,
-}
-
-fn judged<'a>(record: &Record<'a>, node: &Name, server_name: &str) -> Option<Judged<'a>> {
-    let mut at_node = record
-        .events
-        .iter()
-        .enumerate()
-        .filter(|(_, e)| e.node == *node);
-    let (index, flow, verdict) = at_node.find_map(|(i, e)| {
-        let fact = fact(e)?;
-        if let Fact::CertificateAccepted {
-            flow,
-            server_name: name,
-            chain,
-            anchor,
-            ..
-        } = fact
-            && name == server_name
-        {
-            return Some((i, *flow, Ok((chain.as_slice(), anchor.as_str()))));
-        }
-        if let Fact::CertificateRefused {
-            flow,
-            server_name: name,
-            defect,
-            error,
-            ..
-        } = fact
-            && name == server_name
-        {
-            return Some((i, *flow, Err((*defect, error.as_str()))));
-        }
-        None
-    })?;
-    let mut evidence = record.cite_all(certificate_frames(record, flow));
-    if evidence.is_empty() {
-        evidence.push(Evidence::Event(index));
-    }
-    Some(Judged { verdict, evidence })
-}
-
-fn chain_words(chain: &[CertificateFacts], anchor: &str) -> String {
-    match chain.len() {
-        1 => format!("1 certificate up to {anchor}"),
-        n => format!("{n} certificates up to {anchor}"),
-    }
-}
-
-fn certificate_frames<'a>(record: &Record<'a>, flow: Flow) -> impl Iterator<Item = &'a Frame> {
-    let to_client = move |f: &&Frame| (f.source, f.destination) == (flow.remote, flow.local);
-    let certificate = |f: &&Frame| tls_kinds(f).any(|k| matches!(k, TlsKind::Certificate { .. }));
-    let frames = record.frames.iter();
-    frames.filter(to_client).filter(certificate)
-}
-
 fn missing(connection: &Connection, expected: &str) -> Ruling {
     let found = format!("no SYN of {}", words(connection));
     Ruling::broken("no connection", vec![], expected, &found)
@@ -371,7 +259,7 @@ fn kinds<'a>(found: &Found<'a>) -> Vec<(&'a Frame, &'a TlsKind)> {
         .collect()
 }
 
-fn tls_kinds(frame: &Frame) -> impl Iterator<Item = &TlsKind> {
+pub(super) fn tls_kinds(frame: &Frame) -> impl Iterator<Item = &TlsKind> {
     frame.messages.iter().filter_map(|m| match m {
         Message::Tls(t) => Some(&t.kind),
         Message::DnsQuery { .. }
@@ -386,7 +274,6 @@ fn tls_kinds(frame: &Frame) -> impl Iterator<Item = &TlsKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::What;
     use crate::expect::fixture::{self, connection};
 
     #[test]
@@ -422,53 +309,5 @@ mod tests {
         let broken = messages(&run.record(), &front, &list("ClientHello ServerHello"));
         assert_eq!(broken.measured, "7 messages");
         assert!(broken.broken.unwrap().contains("found ClientHello, "));
-    }
-
-    #[test]
-    fn a_refused_certificate_says_why() {
-        let mut run = fixture::main_lab();
-        let user = Name::new("user").unwrap();
-        let held = certificate_accepted(&run.record(), &user, "your-app.com");
-        assert_eq!(held.measured, "2 certificates up to Lab Root R1");
-        assert_eq!(held.evidence, [Evidence::Frame(8)]);
-        for event in &mut run.events {
-            let What::Fact(Fact::CertificateAccepted { flow, .. }) = event.what else {
-                continue;
-            };
-            event.what = What::Fact(Fact::CertificateRefused {
-                flow,
-                server_name: "your-app.com".into(),
-                defect: CertificateDefect::Expired,
-                error: "certificate expired".into(),
-                chain: vec![],
-            });
-        }
-        let broken = certificate_accepted(&run.record(), &user, "your-app.com");
-        assert_eq!(
-            broken.broken.unwrap(),
-            "expected user to accept the certificate of your-app.com; found refused: certificate expired"
-        );
-        let refused = |because| certificate_refused(&run.record(), &user, "your-app.com", because);
-        let held = refused(CertificateDefect::Expired);
-        assert_eq!(
-            (held.measured.as_str(), held.broken),
-            ("certificate expired", None)
-        );
-        assert_eq!(held.evidence, [Evidence::Frame(8)]);
-        assert_eq!(
-            refused(CertificateDefect::WrongName).broken.unwrap(),
-            "expected user to refuse the certificate of your-app.com: wrong-name; found refused: expired: \
-             certificate expired"
-        );
-        let undisturbed = fixture::main_lab();
-        let accepted = certificate_refused(
-            &undisturbed.record(),
-            &user,
-            "your-app.com",
-            CertificateDefect::Expired,
-        );
-        assert_eq!(accepted.measured, "accepted");
-        let other = certificate_accepted(&run.record(), &user, "other.example");
-        assert_eq!(other.measured, "not judged");
     }
 }

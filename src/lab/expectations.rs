@@ -5,8 +5,8 @@ use super::error::{Span, advice};
 use super::network::Network;
 use super::pki::host_name;
 use super::plan::{
-    Check, Connection, Count, Expectation, KeysCheck, Milestone, PacketFilter, PreMasterCheck,
-    TlsCheck, Viewer, WhoReads,
+    Acceptance, Check, Connection, Count, Expectation, KeysCheck, Milestone, PacketFilter,
+    PreMasterCheck, TlsCheck, Viewer, WhoReads,
 };
 use super::speech::{group, suite, version};
 use crate::dissect::filter::Filter;
@@ -317,6 +317,9 @@ impl Reader<'_, '_> {
     fn certificate(&self, table: &mut Fields<'_>) -> Option<Check> {
         let node = self.node(table.required("at", "\"user\""));
         let because = table.optional("because");
+        let nth = table.or("nth", 1, |i| i.integer(1..=1_000));
+        let nth = nth.and_then(|n| usize::try_from(n).ok());
+        let details = ["name", "until", "anchor", "chain"].map(|key| table.optional(key));
         let which = table.exactly_one(&["accepted", "refused"])?;
         let server_name = host_name(which, false);
         if which.key == "accepted" {
@@ -324,10 +327,18 @@ impl Reader<'_, '_> {
                 let label = "expected `because` beside `refused` only";
                 because.wrong_key("an accepted certificate has no defect", label, None);
             }
+            let by = acceptance(details);
             return Some(Check::CertificateAccepted {
                 node: node?,
                 server_name: server_name?,
+                nth: nth?,
+                by: by?,
             });
+        }
+        for extra in details.into_iter().flatten() {
+            let message = format!("a refused certificate has no `{}`", extra.key);
+            let label = "expected it beside `accepted` only";
+            extra.wrong_key(message, label, None);
         }
         let because = match because {
             Some(item) => item.one_of("defect", &CertificateDefect::WORDS),
@@ -343,6 +354,7 @@ impl Reader<'_, '_> {
         Some(Check::CertificateRefused {
             node: node?,
             server_name: server_name?,
+            nth: nth?,
             because: because?,
         })
     }
@@ -507,6 +519,27 @@ fn viewer(item: Item<'_>) -> Option<Viewer> {
         ("key-holder", Viewer::KeyHolder),
     ];
     item.one_of("viewer", &known)
+}
+
+/// `name`, `until`, `anchor` and `chain` of an accepted certificate.
+fn acceptance(details: [Option<Item<'_>>; 4]) -> Option<Acceptance> {
+    let [name, until, anchor, chain] = details;
+    let name = name.map(|i| host_name(i, true));
+    let until = until.map(|i| i.date(true));
+    let anchor = anchor.map(|i| i.prose(64));
+    let chain = chain.map(|i| i.some(|c| c.prose(64)));
+    let wrong = [
+        name == Some(None),
+        until == Some(None),
+        anchor == Some(None),
+        chain == Some(None),
+    ];
+    (!wrong.contains(&true)).then_some(Acceptance {
+        name: name.flatten(),
+        until: until.flatten(),
+        anchor: anchor.flatten(),
+        chain: chain.flatten(),
+    })
 }
 
 fn timing(table: &mut Fields<'_>) -> Option<Check> {

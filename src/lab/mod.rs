@@ -223,7 +223,7 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
     let named = topology.as_ref().filter(|_| mistakes.count() == before);
     let pki = Pki::read(&mut root);
     let roles = roles::read(&mut root, &network, &pki);
-    let steps = scenario::steps(&mut root, &network);
+    let steps = scenario::steps(&mut root, &network, &pki);
     let timeline = scenario::timeline(&mut root);
     let expert = root.or("expert", Vec::new(), |i| i.each(|line| line.prose(200)));
     let who_reads = who_reads::read(&mut root, named);

@@ -126,6 +126,11 @@ impl Plan {
         };
         plan.clock = now;
         plan.pki.dates_mut().for_each(shift);
+        for expectation in &mut plan.expectations {
+            if let Check::CertificateAccepted { by, .. } = &mut expectation.check {
+                by.until.iter_mut().for_each(shift);
+            }
+        }
         plan
     }
 }
@@ -169,6 +174,13 @@ pub enum Action {
     Get(Vec<Url>),
     /// A real program runs on the node, to its end.
     Run(Vec<String>),
+    /// A load balancer's listener gets another default certificate: connections made from then on see it.
+    Renew {
+        /// The listener's port.
+        port: u16,
+        /// The certificate, by name.
+        certificate: String,
+    },
 }
 
 /// An http or https URL, in parts.
@@ -339,6 +351,10 @@ pub enum Check {
         node: Name,
         /// For which name.
         server_name: String,
+        /// Which of its judgements on that name, from 1.
+        nth: usize,
+        /// What else must be so.
+        by: Acceptance,
     },
     /// The client refused the server's certificate chain.
     CertificateRefused {
@@ -346,6 +362,8 @@ pub enum Check {
         node: Name,
         /// For which name.
         server_name: String,
+        /// Which of its judgements on that name, from 1.
+        nth: usize,
         /// What is wrong with it.
         because: CertificateDefect,
     },
@@ -509,6 +527,19 @@ pub enum KeysCheck {
     Recomputed,
     /// Client and server write under different keys.
     Differ,
+}
+
+/// By what a certificate must have been accepted: one member for each of the four checks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Acceptance {
+    /// The subject alternative name that covers the name asked for.
+    pub name: Option<String>,
+    /// The last moment of its validity.
+    pub until: Option<UnixSeconds>,
+    /// Common name of the trust anchor.
+    pub anchor: Option<String>,
+    /// Common names of what the server sent, leaf first.
+    pub chain: Option<Vec<String>>,
 }
 
 /// A display filter, as written and as read.

@@ -6,19 +6,19 @@ use std::time::Duration;
 use super::decode::{Fields, Item};
 use super::error::advice;
 use super::network::Network;
-use super::pki::is_host_name;
+use super::pki::{Pki, is_host_name};
 use super::plan::{Action, Milestone, Step, Url};
 use super::roles::command;
 
 /// Reads the list `step`: at least one.
-pub(super) fn steps(root: &mut Fields<'_>, network: &Network<'_>) -> Vec<Step> {
+pub(super) fn steps(root: &mut Fields<'_>, network: &Network<'_>, pki: &Pki<'_>) -> Vec<Step> {
     let Some(item) = root.required(
         "step",
         "[{ at = \"0 ms\", user = { get = \"https://…\" } }]",
     ) else {
         return Vec::new();
     };
-    item.some(|i| step(i, network)).unwrap_or_default()
+    item.some(|i| step(i, network, pki)).unwrap_or_default()
 }
 
 /// Reads the table `timeline`.
@@ -45,7 +45,7 @@ pub(super) fn timeline(root: &mut Fields<'_>) -> Vec<(Milestone, Duration)> {
     rows
 }
 
-fn step(item: Item<'_>, network: &Network<'_>) -> Option<Step> {
+fn step(item: Item<'_>, network: &Network<'_>, pki: &Pki<'_>) -> Option<Step> {
     let mut table = item.fields()?;
     let at = table.or("at", Duration::ZERO, Item::duration);
     let mut actors = table.unread();
@@ -80,6 +80,17 @@ fn step(item: Item<'_>, network: &Network<'_>) -> Option<Step> {
             action: Action::Run(run?),
         });
     }
+    if let Some(alb) = node.programs.alb
+        && let Some(renew) = action.optional("renew")
+    {
+        let renewed = renewal(renew, alb, pki);
+        action.finish();
+        return Some(Step {
+            at: at?,
+            node: node.name.clone(),
+            action: renewed?,
+        });
+    }
     let get = action.required("get", "\"https://your-app.com/\"");
     let urls = get.and_then(urls);
     action.finish();
@@ -102,6 +113,34 @@ fn step(item: Item<'_>, network: &Network<'_>) -> Option<Step> {
         at: at?,
         node: node.name.clone(),
         action: Action::Get(urls),
+    })
+}
+
+/// `{ port = 443, certificate = "your-app-2" }`, of a listener that has a certificate.
+fn renewal(item: Item<'_>, alb: Item<'_>, pki: &Pki<'_>) -> Option<Action> {
+    let mut table = item.fields()?;
+    let port = table.required("port", "443");
+    let certificate = table.required("certificate", "\"your-app-2\"");
+    let certificate = certificate.and_then(|i| pki.certificate_of(i));
+    table.finish();
+    let number = port?.port()?;
+    // What is wrong with the listeners themselves is said where they are read.
+    let listeners = alb.fields()?.optional("listener").and_then(Item::list);
+    let speaks_tls = |listener: &Item<'_>| {
+        let Some(mut listener) = listener.fields() else {
+            return false;
+        };
+        let own = listener.optional("port").and_then(Item::port);
+        own == Some(number) && listener.optional("certificate").is_some()
+    };
+    if !listeners.unwrap_or_default().iter().any(speaks_tls) {
+        let message = format!("no listener on port {number} has a certificate");
+        port?.wrong(message, "expected the port of an HTTPS listener", None);
+        return None;
+    }
+    Some(Action::Renew {
+        port: number,
+        certificate: certificate?,
     })
 }
 

@@ -130,6 +130,7 @@ pub(super) fn server(
     let Some(certificate) = table.optional("certificate") else {
         for key in [
             "security-policy",
+            "certificates",
             "tls",
             "groups",
             "suites",
@@ -149,6 +150,9 @@ pub(super) fn server(
     };
     let certificate_item = certificate;
     let certificate = pki.certificate_of(certificate);
+    let certificates = table.or("certificates", Vec::new(), |i| {
+        distinct(i, |c| pki.certificate_of(c))
+    });
     let accepted = accepted(table);
     let alpn = table.or("alpn", http_1_1(), alpn);
     let resumption_item = table.optional("resumption");
@@ -193,6 +197,7 @@ pub(super) fn server(
     Some(Some(ServerTls {
         policy,
         certificate,
+        certificates: certificates?,
         versions,
         groups,
         suites,

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::rows::{end_name, end_names, speakers};
 use super::text::{millis, printable};
 use crate::dissect::message::{Frame, HttpHead, Message, TcpNote, TcpPart};
-use crate::event::{Attack, Event, Fact, What};
+use crate::event::{Attack, CertificateDefect, Event, Fact, What};
 use crate::expect::role_of;
 use crate::lab::plan::Plan;
 use crate::name::Name;
@@ -28,6 +28,8 @@ pub struct Annotator {
     encrypted_requests: BTreeSet<String>,
     /// A response was seen in plain text.
     plain_response: bool,
+    /// Why a client refused the certificate on a connection, under its ends, its own first.
+    refused: BTreeMap<(SocketAddr, SocketAddr), (CertificateDefect, String)>,
     /// What attackers did, and who.
     attacks: Vec<(Name, Attack)>,
 }
@@ -49,10 +51,20 @@ struct Connection {
 }
 
 impl Annotator {
-    /// Something else happened: attacks are told where their packets come.
+    /// Something else happened: attacks are told where their packets come, refusals of certificates at their alert.
     pub fn event(&mut self, event: &Event) {
         if let What::Fact(Fact::Attacked(attack)) = &event.what {
             self.attacks.push((event.node.clone(), *attack));
+        }
+        if let What::Fact(Fact::CertificateRefused {
+            flow,
+            defect,
+            error,
+            ..
+        }) = &event.what
+        {
+            let why = (*defect, error.clone());
+            self.refused.insert((flow.local, flow.remote), why);
         }
     }
 

@@ -98,6 +98,13 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
         Fact::CertificateRefused {
             server_name, error, ..
         } => ("certificate-refused", format!("{server_name}: {error}")),
+        Fact::CertificateRenewed { port, certificate } => (
+            "certificate-renewed",
+            format!(
+                "port {port} has a new certificate for {}, valid until {}",
+                certificate.subject, certificate.not_after
+            ),
+        ),
         Fact::ClientCertificateAccepted { chain, .. } => (
             "client-certificate-accepted",
             format!("client is {}", leaf(chain)),

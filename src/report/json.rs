@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::comments::Annotator;
 use super::happening::words;
+use super::refusal::{RefusalLine, refusals};
 use super::summary::{Label, labels};
 use super::terminal::tls_version;
 use super::timeline;
@@ -75,6 +76,7 @@ pub fn run(record: &Record<'_>, findings: &[Finding]) -> Run {
         keys: keys::lines(record),
         who_reads: who_reads_lines(record),
         findings: findings.iter().map(finding).collect(),
+        refusals: refusals(record).iter().map(RefusalLine::new).collect(),
         totals: totals(record, findings),
     }
 }
@@ -109,6 +111,8 @@ pub struct Run {
     pub who_reads: Vec<ReadLine>,
     /// The expectations, judged, in the lab's order.
     pub findings: Vec<FindingLine>,
+    /// The certificates that clients refused, and what people would see.
+    pub refusals: Vec<RefusalLine>,
     /// Sums.
     pub totals: Totals,
 }

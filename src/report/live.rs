@@ -107,6 +107,7 @@ const fn tone(fact: &Fact) -> Option<Tone> {
     match fact {
         Fact::TargetChosen { .. }
         | Fact::CertificateAccepted { .. }
+        | Fact::CertificateRenewed { .. }
         | Fact::ClientCertificateAccepted { .. } => Some(Tone::Good),
         Fact::ProgramStarted { .. } | Fact::ProgramEnded { .. } => Some(Tone::Strong),
         Fact::LookupFailed { .. }

@@ -9,6 +9,7 @@ pub mod junit;
 mod ladder;
 pub mod live;
 pub(crate) mod paint;
+pub mod refusal;
 mod rows;
 mod story;
 pub mod summary;

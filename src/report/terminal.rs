@@ -3,6 +3,7 @@
 use super::findings::{self, verdict};
 use super::ladder::{Ladder, WIDTH_MIN};
 use super::paint::{Paint, Tone};
+use super::refusal;
 use super::rows::Row;
 use super::text::{millis, plural, squeeze, width};
 use super::{timeline, who_reads};
@@ -35,8 +36,10 @@ pub fn render(record: &Record<'_>, findings: &[Finding], layout: Layout) -> Stri
     lines.push(String::new());
     lines.extend(ladder.render(all, paint));
     lines.extend(lost(&ladder, width, paint));
+    let columns = width.max(WIDTH_MIN);
     for block in [
         timeline::render(record, width, paint),
+        refusal::block(record, columns, paint),
         who_reads::render(record, width, paint),
         findings::render(record, findings, width, paint),
     ] {

@@ -17,6 +17,7 @@ use crate::role::{Chance, Node, alb, app, interceptor, resolver};
 use crate::stack::TcpOptions;
 use crate::tls::authority::Pki;
 use crate::tls::client::ClientSetup;
+use crate::tls::facts;
 use crate::tls::handshake::SetupError;
 use crate::tls::key_log::Secrets;
 use crate::tls::server::ServerSetup;
@@ -68,6 +69,7 @@ pub(super) fn populate(
     publish(world, &secrets, trace);
     let clock = world.clock().clone();
     let mut browsers = BTreeMap::new();
+    let mut balancers = BTreeMap::new();
     for (index, role) in &plan.roles {
         let name = plan.topology.nodes[*index].name.clone();
         let node = Node {
@@ -99,7 +101,9 @@ pub(super) fn populate(
                     });
                     sides.push(setup.transpose()?);
                 }
-                alb::start(node, config, sides)
+                alb::start(node, config, sides).map(|balancer| {
+                    balancers.insert(name.clone(), (Rc::new(balancer), config));
+                })
             }
             Role::Interceptor(config) => {
                 let sides = match &config.manner {
@@ -139,6 +143,25 @@ pub(super) fn populate(
                         targets: &targets,
                     };
                     browser.get(to).await;
+                });
+            }
+            Action::Renew { port, certificate } => {
+                let found = balancers.get(&step.node).and_then(|(balancer, config)| {
+                    let listener = config.listeners.iter().find(|l| l.port == port)?;
+                    Some((balancer.clone(), listener.tls.clone()?))
+                });
+                let (balancer, mut tls) =
+                    found.ok_or_else(|| RunError::CannotAct(step.node.to_string()))?;
+                let identity = pki.identity(&certificate)?;
+                let facts = identity.chain().first().map(facts::certificate);
+                let facts = facts.ok_or_else(|| RunError::CannotAct(step.node.to_string()))?;
+                tls.certificate = certificate;
+                let setup = ServerSetup::new(&tls, &pki, &clock, &secrets)
+                    .map_err(|source| tls_error(&step.node, source))?;
+                let setup = Rc::new(setup);
+                world.executor().spawn_foreground(async move {
+                    clock.sleep(at).await;
+                    balancer.renew(port, setup, facts);
                 });
             }
             Action::Run(command) => {

@@ -138,7 +138,12 @@ impl Sink for Live {
                 self.files.secret(line);
             }
             What::Dropped { .. } => self.counts.dropped += 1,
-            What::Fact(_) | What::Limit { .. } | What::Computing { .. } => {}
+            What::Fact(_) => {
+                for generation in &mut self.generations {
+                    generation.annotator.event(event);
+                }
+            }
+            What::Limit { .. } | What::Computing { .. } => {}
         }
         let line = self.lines.event(event);
         self.say(line);

@@ -245,8 +245,10 @@ pub struct ClientTakes {
 /// How a server speaks TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerTls {
-    /// Its certificate, by name.
+    /// Its default certificate, by name.
     pub certificate: String,
+    /// Further certificates, by name: one that is for the name a client asks for is sent instead.
+    pub certificates: Vec<String>,
     /// The security policy that the following rests on, by its AWS name.
     pub policy: Option<String>,
     /// Versions it accepts; at least one.
@@ -273,6 +275,7 @@ impl ServerTls {
     pub fn new(certificate: impl Into<String>) -> Self {
         Self {
             certificate: certificate.into(),
+            certificates: vec![],
             policy: None,
             versions: vec![Version::Tls12, Version::Tls13],
             groups: Group::usual(),

@@ -12,11 +12,37 @@ use crate::event::CertificateDefect as Defect;
 impl Refused {
     /// What the engine's `error` says about `chain`, leaf first, at `now`.
     pub(super) fn new(error: &Error, chain: &[CertificateDer<'_>], now: UnixTime) -> Self {
+        let defect = defect(error, chain, now);
         Self {
-            defect: defect(error, chain, now),
-            error: explain(error),
+            defect,
+            error: said(defect).map_or_else(|| explain(error), str::to_owned),
             chain: chain.iter().map(facts::certificate).collect(),
         }
+    }
+}
+
+/// Words for what the engine says in its own, or in the same for several defects.
+const fn said(defect: Defect) -> Option<&'static str> {
+    match defect {
+        Defect::MissingIntermediate => {
+            Some("the certificate of its issuer was not sent, and is not among the trusted ones")
+        }
+        Defect::SelfSigned => Some("nobody but itself issued the certificate"),
+        Defect::WrongPurpose => Some("the certificate is for another purpose"),
+        Defect::Revoked => Some("its issuer has revoked the certificate"),
+        Defect::RevocationUnknown => Some("its issuer's revocation list is out of date"),
+        Defect::NameConstraint => Some("a certificate above it does not admit its name"),
+        Defect::BadSignature => Some("a signature in the chain does not verify"),
+        Defect::Expired
+        | Defect::NotYetValid
+        | Defect::ExpiredIntermediate
+        | Defect::ExpiredRoot
+        | Defect::WrongName
+        | Defect::UntrustedIssuer
+        | Defect::KeyUsage
+        | Defect::TooLong
+        | Defect::WrongKey
+        | Defect::Other => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The server's side of TLS.
 
+mod choice;
 mod clients;
 mod ticketer;
 
@@ -10,10 +11,10 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
+use self::choice::Choice;
 pub use self::ticketer::TicketKey;
 use self::ticketer::Ticketer;
 use super::authority::Pki;
@@ -86,17 +87,14 @@ impl ServerSetup {
         });
         let config = |provider: CryptoProvider| {
             let time = Arc::new(LabTime(clock.clone()));
-            // Not `with_single_cert`: a lab's server may have the wrong key, and its clients are to find out.
-            let key = provider.key_provider.load_private_key(identity.key())?;
-            let certified = CertifiedKey::new(identity.chain().to_vec(), key);
+            let choice = Arc::new(Choice::new(tls, pki, provider.key_provider)?);
             let builder = ServerConfig::builder_with_details(Arc::new(provider), time)
                 .with_protocol_versions(&versions)?;
             let builder = match &clients {
                 Some(judge) => builder.with_client_cert_verifier(judge.clone()),
                 None => builder.with_no_client_auth(),
             };
-            let mut config =
-                builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+            let mut config = builder.with_cert_resolver(choice);
             config.ignore_client_order = true;
             config.alpn_protocols = protocols(&tls.alpn);
             config.key_log = Arc::new(secrets.clone());

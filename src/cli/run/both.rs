@@ -3,19 +3,19 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::{Arguments, Format, Judged, Problem, files_line, layout};
+use super::{Arguments, Format, Judged, Problem, Told, files_line, layout};
 use crate::cli::Colour;
 use crate::cli::exit::Exit;
 use crate::lab::plan::Plan;
 use crate::report::worlds::{self, Comparison};
-use crate::report::{junit, terminal};
+use crate::report::{junit, refusal, terminal};
 use crate::run::Run;
 
 pub(super) fn run(
     arguments: &Arguments,
     plan: &Plan,
     colour: Colour,
-    suites: &mut Vec<junit::Suite>,
+    told: &mut Told,
 ) -> Result<Exit, Problem> {
     // TUN devices first: whether they are allowed is known at once, and nothing is printed in vain.
     let on_tun = Run::new(plan, arguments.seed)
@@ -24,6 +24,8 @@ pub(super) fn run(
     let on_tun = Judged::make(arguments, plan, on_tun, &tun_folder(arguments, plan))?;
     let in_virtual = Run::new(plan, arguments.seed);
     let in_virtual = Judged::make(arguments, plan, in_virtual, &arguments.out.join(&plan.name))?;
+    told.refusals
+        .extend(refusal::refusals(&in_virtual.outcome.record(plan)));
     let comparison = worlds::compare(
         &in_virtual.outcome.record(plan),
         &on_tun.outcome.record(plan),
@@ -51,9 +53,9 @@ pub(super) fn run(
             out.print(&format!("{}\n{}\n{all}\n", in_virtual.json, on_tun.json))?;
         }
         Format::Junit => {
-            suites.push(in_virtual.suite(plan));
+            told.suites.push(in_virtual.suite(plan));
             let tun = on_tun.suite(plan).named(format!("{}.tun", plan.name));
-            suites.push(with_comparison(tun, &comparison));
+            told.suites.push(with_comparison(tun, &comparison));
         }
     }
     let worlds = if comparison.agrees() {

@@ -2,6 +2,7 @@
 
 use super::{Annotator, Ends, way};
 use crate::dissect::message::{Frame, TlsKind, TlsMessage};
+use crate::report::refusal;
 use crate::report::text::millis;
 use crate::wire::tls::alert_name;
 
@@ -81,22 +82,28 @@ impl Annotator {
                     )
                 })
             }
+            TlsKind::Certificate { chain } if chain.is_empty() => Some(format!(
+                "An empty Certificate message: {from} has none to show."
+            )),
             TlsKind::Certificate { chain } => {
                 let sizes: Vec<_> = chain.iter().map(ToString::to_string).collect();
                 let sizes = sizes.join(" + ");
-                Some(if tls.encrypted {
-                    format!(
-                        "Certificate chain of {} ({sizes} bytes): encrypted in TLS 1.3, so that nobody on the path \
-                         sees it. The root is not sent: {to} has its own.",
-                        chain.len()
-                    )
+                let who = if tls.encrypted {
+                    "encrypted in TLS 1.3, so that nobody on the path sees it"
                 } else {
-                    format!(
-                        "Certificate chain of {} ({sizes} bytes): readable by anyone on the path in TLS 1.2. The \
-                         root is not sent: {to} has its own.",
-                        chain.len()
-                    )
-                })
+                    "readable by anyone on the path in TLS 1.2"
+                };
+                let above = match chain.len() {
+                    1 => "Nothing above it is sent.".to_owned(),
+                    2 => format!("The root is not sent: {to} has its own."),
+                    _ => format!(
+                        "A root among them is sent in vain: {to} trusts its own roots, whoever sends another."
+                    ),
+                };
+                Some(format!(
+                    "Certificate chain of {} ({sizes} bytes): {who}. {above}",
+                    chain.len()
+                ))
             }
             TlsKind::ServerKeyExchange { group } => Some(format!(
                 "ServerKeyExchange: {from}'s ephemeral public key{}, signed with the key of its certificate.",
@@ -149,8 +156,13 @@ impl Annotator {
             TlsKind::Alert { level, description } => {
                 let level = if *level == 2 { "fatal" } else { "warning" };
                 let name = alert_name(*description).unwrap_or("not in the register");
+                let refused = self.refused.get(&(source, destination));
+                let why = refused.map(|(defect, error)| {
+                    format!(" {}", refusal::comment(*defect, error, tls.encrypted))
+                });
                 Some(format!(
-                    "TLS alert {description}, {name} ({level}), from {from}."
+                    "TLS alert {description}, {name} ({level}), from {from}.{}",
+                    why.unwrap_or_default()
                 ))
             }
             TlsKind::Finished => {

@@ -10,7 +10,7 @@
 //! 6. The response comes back; the load balancer takes its time (`out`); it leaves, encrypted again.
 //! 7. When the client closes, the front connection ends first, then the target connection: FINs only.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::Node;
 use super::config::{Alb, TargetGroup};
 use super::http::{Body, Io, Timer, listed};
-use crate::event::{Fact, Flow};
+use crate::event::{CertificateFacts, Fact, Flow};
 use crate::stack::TcpStream;
 use crate::tls::server::{self, ServerSetup};
 
@@ -43,7 +43,12 @@ const BACKLOG: usize = 4096;
 ///
 /// # Errors
 /// When a port is taken, or a listener forwards to a target group that there is not.
-pub fn start(node: Node, config: &Alb, sides: Vec<Option<ServerSetup>>) -> io::Result<()> {
+pub fn start(
+    node: Node,
+    config: &Alb,
+    sides: Vec<Option<ServerSetup>>,
+) -> io::Result<LoadBalancer> {
+    let mut fronts = Vec::new();
     let config = Rc::new(config.clone());
     for (listener, tls) in config.listeners.iter().zip(sides) {
         let socket = node.host.listen(listener.port, BACKLOG)?;
@@ -57,9 +62,10 @@ pub fn start(node: Node, config: &Alb, sides: Vec<Option<ServerSetup>>) -> io::R
             config: config.clone(),
             group: group.clone(),
             port: listener.port,
-            tls,
+            tls: RefCell::new(tls.map(Rc::new)),
             turn: Cell::new(0),
         });
+        fronts.push(front.clone());
         node.executor.spawn(async move {
             loop {
                 let stream = socket.accept().await;
@@ -67,7 +73,26 @@ pub fn start(node: Node, config: &Alb, sides: Vec<Option<ServerSetup>>) -> io::R
             }
         });
     }
-    Ok(())
+    Ok(LoadBalancer { fronts })
+}
+
+/// A load balancer at work, for whoever runs it.
+pub struct LoadBalancer {
+    fronts: Vec<Rc<Front>>,
+}
+
+impl LoadBalancer {
+    /// The listener on `port` speaks TLS as `setup` says from now on, with the certificate that is told. Connections
+    /// that it has go on as they are.
+    pub fn renew(&self, port: u16, setup: Rc<ServerSetup>, certificate: CertificateFacts) {
+        for front in self.fronts.iter().filter(|f| f.port == port) {
+            *front.tls.borrow_mut() = Some(setup.clone());
+            front.node.fact(Fact::CertificateRenewed {
+                port,
+                certificate: certificate.clone(),
+            });
+        }
+    }
 }
 
 /// The client of a front connection.
@@ -83,7 +108,8 @@ struct Front {
     config: Rc<Alb>,
     group: TargetGroup,
     port: u16,
-    tls: Option<ServerSetup>,
+    /// How it speaks TLS; `None` for HTTP.
+    tls: RefCell<Option<Rc<ServerSetup>>>,
     /// How many requests it has forwarded: the round robin.
     turn: Cell<usize>,
 }
@@ -92,7 +118,8 @@ impl Front {
     async fn serve(self: Rc<Self>, stream: TcpStream) {
         let flow = stream.flow();
         self.node.fact(Fact::Accepted(flow));
-        let Some(setup) = &self.tls else {
+        let setup = self.tls.borrow().clone();
+        let Some(setup) = setup else {
             let client = Client {
                 flow,
                 shown: HeaderMap::new(),
@@ -101,7 +128,7 @@ impl Front {
             return;
         };
         let randomness = self.node.chance.next("tls");
-        match server::accept(setup, stream, randomness, &self.node.clock).await {
+        match server::accept(&setup, stream, randomness, &self.node.clock).await {
             Ok(established) => {
                 let facts = established.facts;
                 self.node.keys_agreed(flow, facts.agreed);
@@ -243,7 +270,7 @@ impl Front {
             &self.node,
             &head.headers,
             client,
-            self.tls.is_some(),
+            self.tls.borrow().is_some(),
             self.port,
         );
         targets
