@@ -266,9 +266,11 @@ mod tests {
         }
         let user = Name::new("user").unwrap();
         let judge = |by: Acceptance| accepted(&run.record(), &user, "your-app.com", 1, &by);
-        let facts = run.events.iter().find_map(|e| match &e.what {
-            What::Fact(Fact::CertificateAccepted { chain, .. }) => Some(chain[0].clone()),
-            _ => None,
+        let facts = run.events.iter().find_map(|e| {
+            let What::Fact(Fact::CertificateAccepted { chain, .. }) = &e.what else {
+                return None;
+            };
+            Some(chain[0].clone())
         });
         let facts = facts.unwrap();
         let right = Acceptance {
