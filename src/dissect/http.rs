@@ -193,6 +193,7 @@ impl Conversation {
         let is_request = status_code == 0;
         let note = HttpHead {
             inside_tls: self.inside_tls,
+            stream: None,
             method,
             target,
             status: status_code,

@@ -95,11 +95,13 @@ pub enum Message {
     },
     /// A TLS record or handshake message.
     Tls(TlsMessage),
-    /// An HTTP/1 request, whole head.
+    /// An HTTP request, whole head.
     HttpRequest(HttpHead),
-    /// An HTTP/1 response, whole head.
+    /// An HTTP response, whole head.
     HttpResponse(HttpHead),
-    /// More of an HTTP body, ending here.
+    /// An HTTP/2 frame, other than those that bring a request or a response.
+    Http2(Http2Message),
+    /// More of an HTTP/1 body, ending here.
     HttpBodyEnd {
         /// Whether it came out of TLS.
         inside_tls: bool,
@@ -117,21 +119,135 @@ pub enum Message {
     },
 }
 
-/// The head of an HTTP/1 message.
+/// The head of an HTTP message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpHead {
     /// Whether it came out of TLS.
     pub inside_tls: bool,
+    /// HTTP/2: its stream.
+    pub stream: Option<u32>,
     /// Method of a request; empty in a response.
     pub method: String,
     /// Target of a request; empty in a response.
     pub target: String,
     /// Status of a response; 0 in a request.
     pub status: u16,
-    /// Names (as written) and values, in order.
+    /// Names (as written) and values, in order; HTTP/2's pseudo-headers first.
     pub headers: Vec<(String, String)>,
-    /// Bytes of the head.
+    /// Bytes of the head; of HTTP/2, of the compressed block.
     pub bytes: usize,
+}
+
+/// An HTTP/2 frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http2Message {
+    /// Whether it came out of TLS.
+    pub inside_tls: bool,
+    /// Its stream; 0 is the connection.
+    pub stream: u32,
+    /// What it is.
+    pub kind: Http2Kind,
+}
+
+/// Kinds of HTTP/2 frames (RFC 9113 §6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Http2Kind {
+    /// What a client sends before its first frame.
+    Preface,
+    /// DATA.
+    Data {
+        /// Bytes without padding.
+        bytes: usize,
+        /// Whether the sender's half of the stream ends with it.
+        end: bool,
+    },
+    /// Part of a header block that goes on in CONTINUATION.
+    HeadersBegin,
+    /// A header block that is neither a request nor a response, as trailers are.
+    Headers,
+    /// PRIORITY.
+    Priority,
+    /// RST_STREAM.
+    RstStream {
+        /// As in 8 for CANCEL.
+        error: u32,
+    },
+    /// SETTINGS.
+    Settings {
+        /// Whether it acknowledges the peer's.
+        ack: bool,
+        /// Identifiers and values, in order.
+        values: Vec<(u16, u32)>,
+    },
+    /// PUSH_PROMISE.
+    PushPromise {
+        /// The stream that it promises.
+        promised: u32,
+    },
+    /// PING.
+    Ping {
+        /// Whether it answers one.
+        ack: bool,
+    },
+    /// GOAWAY.
+    GoAway {
+        /// The highest stream that was or may be processed.
+        last_stream: u32,
+        /// As in 0 for NO_ERROR.
+        error: u32,
+    },
+    /// WINDOW_UPDATE.
+    WindowUpdate {
+        /// Bytes more that may be sent.
+        increment: u32,
+    },
+    /// Another type, or one that is not well-formed.
+    Other(u8),
+}
+
+impl Http2Kind {
+    /// The name in the RFC, as in "SETTINGS", and what tells it from others of its type.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Preface => "HTTP/2 preface".into(),
+            Self::Data { .. } => "DATA".into(),
+            Self::HeadersBegin => "HEADERS, to be continued".into(),
+            Self::Headers => "HEADERS".into(),
+            Self::Priority => "PRIORITY".into(),
+            Self::RstStream { error } => format!("RST_STREAM {}", http2_error(*error)),
+            Self::Settings { ack: false, .. } => "SETTINGS".into(),
+            Self::Settings { ack: true, .. } => "SETTINGS ACK".into(),
+            Self::PushPromise { promised } => format!("PUSH_PROMISE of stream {promised}"),
+            Self::Ping { ack: false } => "PING".into(),
+            Self::Ping { ack: true } => "PING ACK".into(),
+            Self::GoAway { error, .. } => format!("GOAWAY {}", http2_error(*error)),
+            Self::WindowUpdate { .. } => "WINDOW_UPDATE".into(),
+            Self::Other(n) => format!("HTTP/2 frame type {n}"),
+        }
+    }
+}
+
+/// The name of an HTTP/2 error code (RFC 9113 §7).
+fn http2_error(code: u32) -> String {
+    const NAMES: [&str; 14] = [
+        "NO_ERROR",
+        "PROTOCOL_ERROR",
+        "INTERNAL_ERROR",
+        "FLOW_CONTROL_ERROR",
+        "SETTINGS_TIMEOUT",
+        "STREAM_CLOSED",
+        "FRAME_SIZE_ERROR",
+        "REFUSED_STREAM",
+        "CANCEL",
+        "COMPRESSION_ERROR",
+        "CONNECT_ERROR",
+        "ENHANCE_YOUR_CALM",
+        "INADEQUATE_SECURITY",
+        "HTTP_1_1_REQUIRED",
+    ];
+    let name = usize::try_from(code).ok().and_then(|n| NAMES.get(n));
+    name.map_or_else(|| format!("error {code}"), |n| (*n).to_owned())
 }
 
 /// A TLS message.

@@ -8,7 +8,9 @@
 
 pub mod field;
 pub mod filter;
+mod hpack;
 mod http;
+mod http2;
 mod icmp;
 pub mod key_log;
 pub mod key_schedule;
@@ -22,6 +24,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod web;
 
 use std::net::{IpAddr, SocketAddr};
 

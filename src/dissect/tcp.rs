@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::http::Conversation;
+use super::http2::PREFACE;
 use super::key_log::KeyLog;
 use super::message::{TcpNote, TcpPart};
 use super::output::Output;
 use super::reassembly::Reassembly;
 use super::sequence::{Analysis, Finding, Late};
 use super::tls::Session;
+use super::web::Web;
 use crate::time::Instant;
 use crate::wire::http::is_start;
 use crate::wire::packet::Segment;
@@ -148,7 +149,7 @@ impl Streams {
             reset: false,
             analysis: Analysis::default(),
             directions: Default::default(),
-            application: Application::default(),
+            application: Application::new(ends),
         });
         let index = self.list.len() - 1;
         self.by_ends.insert(key, index);
@@ -311,11 +312,14 @@ fn push_finding(out: &mut Output<'_>, finding: &Finding) {
 }
 
 /// What a connection carries, told by the first bytes of either side.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Application {
+    /// Whether it uses a port of HTTP. Elsewhere HTTP/2 in clear is not looked for: its preface is of no use to a
+    /// server that does not expect it, and Wireshark passes over it too.
+    http_port: bool,
     starts: [Start; 2],
     tls: Option<Box<Session>>,
-    http: Option<Box<Conversation>>,
+    web: Option<Box<Web>>,
 }
 
 #[derive(Debug)]
@@ -333,7 +337,21 @@ impl Default for Start {
     }
 }
 
+/// Wireshark's default for the preference `http.tcp.port`.
+const HTTP_PORTS: [u16; 10] = [80, 1900, 2710, 2869, 3128, 3132, 5985, 8080, 8088, 11371];
+
 impl Application {
+    fn new((from, to): (SocketAddr, SocketAddr)) -> Self {
+        Self {
+            http_port: [from, to]
+                .iter()
+                .any(|end| HTTP_PORTS.contains(&end.port())),
+            starts: Default::default(),
+            tls: None,
+            web: None,
+        }
+    }
+
     fn feed(&mut self, side: usize, data: &[u8], keys: &KeyLog, out: &mut Output<'_>) {
         match &mut self.starts[side] {
             Start::Other => {}
@@ -342,12 +360,19 @@ impl Application {
                 .get_or_insert_with(|| Box::new(Session::new()))
                 .feed(side, data, keys, out),
             Start::Http => self
-                .http
-                .get_or_insert_with(|| Box::new(Conversation::new(false)))
+                .web
+                .get_or_insert_with(|| Box::new(Web::new(false)))
                 .feed(side, data, out),
             Start::Open(buffer) => {
                 buffer.extend_from_slice(data);
-                let known = match (is_tls(buffer), is_start(buffer)) {
+                // A client that knows its server speaks HTTP/2 says so first; only then does the server answer.
+                let is_http2 = self.web.as_ref().is_some_and(|w| w.is_http2());
+                let is_http = match is_preface(buffer) {
+                    None | Some(true) if self.http_port => is_preface(buffer),
+                    None | Some(_) => is_start(buffer),
+                };
+                let known = match (is_tls(buffer), is_http) {
+                    _ if is_http2 => Start::Http,
                     (Some(true), _) => Start::Tls,
                     (_, Some(true)) => Start::Http,
                     (Some(false), Some(false)) => Start::Other,
@@ -368,12 +393,21 @@ impl Application {
                 }
             }
             Start::Http => {
-                if let Some(http) = &mut self.http {
-                    http.close(side, out);
+                if let Some(web) = &mut self.web {
+                    web.close(side, out);
                 }
             }
             Start::Open(_) | Start::Other => {}
         }
+    }
+}
+
+/// Whether a stream that begins with `bytes` is HTTP/2's; `None` while they are too few to tell.
+fn is_preface(bytes: &[u8]) -> Option<bool> {
+    match (bytes.starts_with(PREFACE), PREFACE.starts_with(bytes)) {
+        (true, _) => Some(true),
+        (false, true) => None,
+        (false, false) => Some(false),
     }
 }
 

@@ -2,7 +2,6 @@
 //! secrets as far as these are at hand, and what is inside handed on.
 
 use super::field::Value;
-use super::http::Conversation;
 use super::key_log::{KeyLog, Label};
 use super::key_schedule::{
     SuiteParameters, key_block, next_traffic_secret, suite_parameters, traffic_keys,
@@ -10,6 +9,7 @@ use super::key_schedule::{
 use super::message::{Message, TlsKind, TlsMessage};
 use super::opener::Opener;
 use super::output::Output;
+use super::web::Web;
 use crate::wire::tls::{
     ClientHello, RecordHeader, ServerHello, TLS13, certificate_verify_scheme, certificates,
     content_type, encrypted_extensions_alpn, encrypted_pre_master, group_name, handshake_header,
@@ -33,7 +33,7 @@ pub(super) struct Session {
     /// RFC 7366 was agreed.
     encrypt_then_mac: bool,
     sides: [Side; 2],
-    http: Conversation,
+    web: Web,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ impl Session {
             rsa: false,
             encrypt_then_mac: false,
             sides: Default::default(),
-            http: Conversation::new(true),
+            web: Web::new(true),
         }
     }
 
@@ -94,7 +94,7 @@ impl Session {
 
     /// No more bytes come from `side`.
     pub(super) fn close(&mut self, side: usize, out: &mut Output<'_>) {
-        self.http.close(side, out);
+        self.web.close(side, out);
     }
 
     fn record(
@@ -185,7 +185,7 @@ impl Session {
                 let kind = TlsKind::Alert { level, description };
                 tell(out, encrypted, content.len(), kind);
                 if description == 0 {
-                    self.http.close(side, out);
+                    self.web.close(side, out);
                 }
             }
             content_type::HANDSHAKE => self.handshakes(side, content, encrypted, keys, out),
@@ -196,7 +196,7 @@ impl Session {
                     return tell(out, true, content.len(), TlsKind::Opaque);
                 }
                 tell(out, true, content.len(), TlsKind::ApplicationData);
-                self.http.feed(side, content, out);
+                self.web.feed(side, content, out);
             }
             _ => tell(out, encrypted, content.len(), TlsKind::Opaque),
         }
@@ -249,6 +249,7 @@ impl Session {
             t::NEW_SESSION_TICKET => Some(TlsKind::NewSessionTicket),
             t::ENCRYPTED_EXTENSIONS => encrypted_extensions_alpn(body).map(|alpn| {
                 push_alpn(out, alpn.as_slice());
+                self.agreed(alpn.as_deref());
                 TlsKind::EncryptedExtensions { alpn }
             }),
             t::CERTIFICATE => certificates(body, self.version.unwrap_or_default()).map(|chain| {
@@ -344,6 +345,7 @@ impl Session {
         let hello = ServerHello::read(body)?;
         push_hello(out, hello.legacy_version, &hello.random, &[hello.suite]);
         push_alpn(out, hello.alpn.as_slice());
+        self.agreed(hello.alpn.as_deref());
         if let Some(version) = hello.selected_version {
             out.number("tls.handshake.extensions.supported_version", version);
         }
@@ -379,6 +381,13 @@ impl Session {
             retry: hello.is_retry_request(),
             resumed: hello.pre_shared_key,
         })
+    }
+
+    /// ALPN's choice decides how application data is read.
+    fn agreed(&mut self, protocol: Option<&str>) {
+        if let (Some(protocol), Some(client)) = (protocol, self.client) {
+            self.web.agreed(protocol, client);
+        }
     }
 
     /// TLS 1.2: opens what `side` sends from here on. Asked for at its ChangeCipherSpec: the master secret is known

@@ -176,6 +176,7 @@ fn is_inside_tls(m: &Message) -> bool {
     match m {
         Message::HttpRequest(h) | Message::HttpResponse(h) => h.inside_tls,
         Message::HttpBodyEnd { inside_tls, .. } => *inside_tls,
+        Message::Http2(h) => h.inside_tls,
         Message::DnsQuery { .. }
         | Message::DnsAnswer { .. }
         | Message::Tls(_)
@@ -462,6 +463,7 @@ fn headers(inside_tls: bool) -> Vec<(String, String)> {
 fn request(inside_tls: bool) -> HttpHead {
     HttpHead {
         inside_tls,
+        stream: None,
         method: "GET".into(),
         target: PATH.into(),
         status: 0,
@@ -473,6 +475,7 @@ fn request(inside_tls: bool) -> HttpHead {
 fn response(inside_tls: bool) -> HttpHead {
     HttpHead {
         inside_tls,
+        stream: None,
         method: String::new(),
         target: String::new(),
         status: 200,

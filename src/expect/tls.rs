@@ -267,6 +267,7 @@ pub(super) fn tls_kinds(frame: &Frame) -> impl Iterator<Item = &TlsKind> {
         | Message::HttpRequest(_)
         | Message::HttpResponse(_)
         | Message::HttpBodyEnd { .. }
+        | Message::Http2(_)
         | Message::Icmp { .. } => None,
     })
 }

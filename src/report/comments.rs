@@ -16,6 +16,7 @@ use crate::time::Instant;
 use crate::wire::packet::Packet;
 
 mod attack;
+mod http2;
 mod tls;
 
 /// Writes the comments of one capture, frame after frame in the capture's order.
@@ -198,6 +199,7 @@ impl Annotator {
             Message::HttpRequest(head) => Some(self.request(head, frame, ends, plan)),
             Message::HttpResponse(head) => Some(self.response(head, ends)),
             Message::HttpBodyEnd { .. } => None,
+            Message::Http2(frame) => http2::comment(frame, ends),
             Message::Icmp { text, .. } => Some(format!("ICMP from {from} to {to}: {text}.")),
         }
     }
@@ -208,6 +210,9 @@ impl Annotator {
         if head.inside_tls {
             self.encrypted_requests.insert(target.clone());
             let bytes = frame.tcp.map_or(0, |t| t.data);
+            if let Some(stream) = head.stream {
+                return http2::request(head, stream, frame, ends);
+            }
             return format!(
                 "HTTP request inside TLS, {method} {target}: {bytes} bytes in this packet that only {from} and {to} \
                  can read. Others on the path see addresses, sizes and times."
@@ -243,6 +248,10 @@ impl Annotator {
         let status = head.status;
         if head.inside_tls {
             let again = if self.plain_response { " again" } else { "" };
+            let status = match head.stream {
+                Some(stream) => format!("{status} on stream {stream}"),
+                None => status.to_string(),
+            };
             return format!(
                 "HTTP response {status}, encrypted{again} by {from} with the keys for its direction of the connection \
                  to {to}."

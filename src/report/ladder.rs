@@ -47,29 +47,36 @@ impl<'a> Ladder<'a> {
         }
     }
 
-    /// The whole ladder: names, headings, packets; and how many pure ACKs are hidden, unless `all` are shown.
+    /// The whole ladder: names, headings, packets; and how many packets that carry nothing are hidden, unless `all` are shown.
     pub(super) fn render(&self, all: bool, paint: Paint) -> Vec<String> {
         if self.rows.rows.is_empty() {
             return vec!["  no packet was captured".into()];
         }
         let mut lines = vec![self.names(paint)];
         let mut headings = self.headings.iter().enumerate().peekable();
-        let mut hidden = 0;
+        let (mut acks, mut windows) = (0, 0);
         for (index, row) in self.rows.rows.iter().enumerate() {
             while let Some((n, heading)) = headings.next_if(|(_, h)| h.before <= index) {
                 lines.push(self.heading(n + 1, heading, paint));
             }
             if row.is_pure_ack() && !all {
-                hidden += 1;
+                acks += 1;
+                continue;
+            }
+            if row.only_moves_windows() && !all {
+                windows += 1;
                 continue;
             }
             lines.push(self.line(row, paint));
         }
         lines.push(String::new());
         lines.extend(self.legend(paint));
-        if hidden > 0 {
-            let count = plural(hidden, "pure ACK");
-            lines.push(format!("  {count} hidden; --all shows them"));
+        let hidden = [(acks, "pure ACK"), (windows, "WINDOW_UPDATE")];
+        let hidden = hidden.iter().filter(|(count, _)| *count > 0);
+        let hidden: Vec<_> = hidden.map(|(n, what)| plural(*n, what)).collect();
+        if !hidden.is_empty() {
+            let hidden = hidden.join(" and ");
+            lines.push(format!("  {hidden} hidden; --all shows them"));
         }
         lines
     }

@@ -3,7 +3,7 @@
 use super::happening;
 use super::paint::{Paint, Tone};
 use super::rows::end_names;
-use super::summary::{Secrecy, label};
+use super::summary::{Secrecy, label, only_moves_windows};
 use super::text::{pad, pad_left, printable};
 use crate::dissect::message::{Frame, TcpPart};
 use crate::event::{Event, Fact, What};
@@ -42,7 +42,8 @@ impl Lines {
         let pure_ack = frame.tcp.is_some_and(|t| t.part == TcpPart::Ack)
             && frame.messages.is_empty()
             && frame.lost.is_none();
-        if pure_ack && !self.all {
+        let quiet = pure_ack || (only_moves_windows(frame) && frame.lost.is_none());
+        if quiet && !self.all {
             return None;
         }
         let label = label(frame);

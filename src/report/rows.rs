@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::summary::{Label, labels};
+use super::summary::{Label, labels, only_moves_windows};
 use crate::dissect::message::{Frame, TcpPart};
 use crate::event::{DropCause, PacketId, What};
 use crate::expect::{Middle, Record, middle, retransmitted};
@@ -41,6 +41,11 @@ impl Row<'_> {
     pub(super) fn is_pure_ack(&self) -> bool {
         let ack = self.frame.tcp.is_some_and(|t| t.part == TcpPart::Ack);
         ack && self.frame.messages.is_empty() && self.lost.is_none()
+    }
+
+    /// HTTP/2's flow control and nothing else, which arrives.
+    pub(super) fn only_moves_windows(&self) -> bool {
+        only_moves_windows(self.frame) && !self.again && self.lost.is_none()
     }
 }
 

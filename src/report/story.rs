@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::rows::{Row, Rows};
 use super::summary::Http;
 use super::text::millis;
-use crate::dissect::message::{Frame, Message, TcpPart, TlsKind};
+use crate::dissect::message::{Frame, HttpHead, Message, TcpPart, TlsKind};
 use crate::time::Instant;
 
 /// A heading before a row.
@@ -92,8 +92,16 @@ impl Told {
                 target,
             } => {
                 self.encrypted_targets.insert(target.clone());
+                let streams = streams(frame);
+                self.encrypted_targets
+                    .extend(streams.iter().map(|h| h.target.clone()));
+                let title = match streams.len() {
+                    0 => "HTTP request inside TLS".into(),
+                    1 => "HTTP/2 request inside TLS".into(),
+                    n => format!("{n} HTTP/2 requests inside TLS, each on a stream of its own"),
+                };
                 let who = format!("only {from} and {to} hold the keys");
-                Some(("HTTP request inside TLS".into(), vec![who]))
+                Some((title, vec![who]))
             }
             Http::Request {
                 inside_tls: false,
@@ -113,10 +121,28 @@ impl Told {
             }
             Http::Response { inside_tls: true } => {
                 let again = if self.plain_response { "again " } else { "" };
-                Some((format!("Response encrypted {again}for {to}"), vec![]))
+                let several = if streams(frame).len() > 1 { "s" } else { "" };
+                Some((
+                    format!("Response{several} encrypted {again}for {to}"),
+                    vec![],
+                ))
             }
         }
     }
+}
+
+/// The requests or responses of HTTP/2 that a frame brings.
+fn streams(frame: &Frame) -> Vec<&HttpHead> {
+    let heads = frame.messages.iter().filter_map(|m| match m {
+        Message::HttpRequest(h) | Message::HttpResponse(h) => h.stream.and(Some(h)),
+        Message::DnsQuery { .. }
+        | Message::DnsAnswer { .. }
+        | Message::Tls(_)
+        | Message::Http2(_)
+        | Message::HttpBodyEnd { .. }
+        | Message::Icmp { .. } => None,
+    });
+    heads.collect()
 }
 
 fn dns_time(rows: &Rows<'_>, query: usize, wanted: &str) -> Option<String> {

@@ -5,7 +5,9 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::text::printable;
-use crate::dissect::message::{Frame, Message, TcpPart, TlsKind, TlsMessage};
+use crate::dissect::message::{
+    Frame, Http2Kind, Http2Message, Message, TcpPart, TlsKind, TlsMessage,
+};
 use crate::wire::packet::Packet;
 
 /// What a frame is, in one line.
@@ -220,6 +222,7 @@ fn http(message: &Message) -> Option<Http> {
         | Message::DnsAnswer { .. }
         | Message::Tls(_)
         | Message::HttpBodyEnd { .. }
+        | Message::Http2(_)
         | Message::Icmp { .. } => None,
     }
 }
@@ -235,7 +238,13 @@ fn title(frame: &Frame) -> String {
         }
     }
     if names.is_empty() {
-        names.extend(frame.messages.first().and_then(|m| name(m, true)));
+        // Of HTTP/2 inside TLS what is inside, else what is there at all.
+        let inside = frame
+            .messages
+            .iter()
+            .find(|m| matches!(m, Message::Http2(_)));
+        let told = inside.or(frame.messages.first());
+        names.extend(told.and_then(|m| name(m, true)));
     }
     let fin = ends(frame);
     if !names.is_empty() {
@@ -289,8 +298,18 @@ fn name(message: &Message, lonely: bool) -> Option<String> {
             }
             None => format!("{response_code} {name}"),
         }),
-        Message::HttpRequest(h) => Some(format!("{} {}", h.method, h.target)),
-        Message::HttpResponse(h) => Some(format!("HTTP {}", h.status)),
+        Message::HttpRequest(h) => {
+            let name = format!("{} {}", h.method, h.target);
+            Some(
+                h.stream
+                    .map_or_else(|| name.clone(), |n| on_stream(&name, n)),
+            )
+        }
+        Message::HttpResponse(h) => Some(match h.stream {
+            Some(stream) => on_stream(&h.status.to_string(), stream),
+            None => format!("HTTP {}", h.status),
+        }),
+        Message::Http2(h) => http2_name(h, lonely),
         Message::HttpBodyEnd { .. } => lonely.then(|| "HTTP body".into()),
         Message::Icmp { text, .. } => Some(format!("ICMP {text}")),
         Message::Tls(t) => match &t.kind {
@@ -314,6 +333,47 @@ fn name(message: &Message, lonely: bool) -> Option<String> {
     }
 }
 
+/// Bodies and windows accompany what a stream is about; the preface, the SETTINGS behind it.
+fn http2_name(message: &Http2Message, lonely: bool) -> Option<String> {
+    let text = message.kind.text();
+    match message.kind {
+        Http2Kind::Preface
+        | Http2Kind::Data { .. }
+        | Http2Kind::HeadersBegin
+        | Http2Kind::WindowUpdate { .. }
+            if !lonely =>
+        {
+            None
+        }
+        Http2Kind::Settings { .. } | Http2Kind::Ping { .. } | Http2Kind::GoAway { .. } => {
+            Some(text)
+        }
+        Http2Kind::Preface
+        | Http2Kind::Data { .. }
+        | Http2Kind::HeadersBegin
+        | Http2Kind::Headers
+        | Http2Kind::Priority
+        | Http2Kind::RstStream { .. }
+        | Http2Kind::PushPromise { .. }
+        | Http2Kind::WindowUpdate { .. }
+        | Http2Kind::Other(_) => Some(match message.stream {
+            0 => text,
+            stream => on_stream(&text, stream),
+        }),
+    }
+}
+
+fn on_stream(name: &str, stream: u32) -> String {
+    format!("{name} (stream {stream})")
+}
+
+/// Whether a frame moves flow control's windows and does nothing else.
+pub(super) fn only_moves_windows(frame: &Frame) -> bool {
+    let moves = |m: &Message| matches!(m, Message::Http2(h) if matches!(h.kind, Http2Kind::WindowUpdate { .. }));
+    let all = || frame.messages.iter().filter(|m| !is_application_data(m));
+    all().next().is_some() && all().all(moves)
+}
+
 /// A message's name, also of those that only accompany others.
 pub(super) fn full_name(message: &Message) -> String {
     name(message, true).map_or_else(|| "message".into(), |n| printable(&n))
@@ -328,6 +388,7 @@ fn secrecy(frame: &Frame) -> Secrecy {
             Message::Tls(t) => t.encrypted,
             Message::HttpRequest(h) | Message::HttpResponse(h) => h.inside_tls,
             Message::HttpBodyEnd { inside_tls, .. } => *inside_tls,
+            Message::Http2(h) => h.inside_tls,
             Message::DnsQuery { .. } | Message::DnsAnswer { .. } | Message::Icmp { .. } => false,
         };
         clear |= !hidden;

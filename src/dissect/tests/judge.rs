@@ -18,6 +18,11 @@ fn everything() -> Capture {
     capture.tls(TlsVersion::Tls13, Some(0x1303), 50_002, 300);
     capture.tls(TlsVersion::Tls12, Some(0xcca9), 50_003, 300);
     capture.icmp_errors();
+    capture.http2(TlsVersion::Tls13, 50_004, 1460);
+    capture.http2(TlsVersion::Tls12, 50_005, 300);
+    capture.http2_in_clear(51_002, 80, 1460);
+    capture.http2_in_clear(51_003, 8080, 500);
+    capture.http2_in_clear(51_004, 32_768, 1460);
 
     let mut tcp = capture.connect(51_000, 80);
     let get = b"GET /a HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.192.1.50\r\n\r\n";
@@ -68,6 +73,12 @@ const FILTERS: &[&str] = &[
     "tls.handshake.ciphersuite in {0x1303, 0xcca9}",
     "tls.record.opaque_type == 23",
     "tls.app_data && !http",
+    "http2",
+    "http2.type == 1 && http2.flags.eh == 0",
+    "http2.headers.status == 404",
+    "http2.headers.path == \"/a\" || http2.goaway.error > 0",
+    "http2.header.name contains \"user\" && tls",
+    "http2.streamid in {2, 5} and not http2.settings",
     "tls.alert_message.desc == 0",
     "http.request.method == \"POST\" || http.response.code >= 400",
     "http.request.line contains \"Host: x\\r\\n\"",

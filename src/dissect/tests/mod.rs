@@ -5,6 +5,7 @@
     reason = "a test names what it expects, and passes over or panics at the rest"
 )]
 
+mod http2;
 mod judge;
 mod wire;
 
@@ -31,13 +32,28 @@ fn selected(frames: &[Frame], filter: &str) -> Vec<usize> {
 /// Short texts of all messages, those inside TLS with a star.
 fn story(frames: &[Frame]) -> Vec<String> {
     let star = |inside: bool| if inside { "*" } else { "" };
+    let on = |stream: Option<u32>| stream.map_or_else(String::new, |n| format!(" on {n}"));
     frames
         .iter()
         .flat_map(|f| &f.messages)
         .map(|m| match m {
             Message::Tls(t) => format!("{}{}", t.kind.text(), star(t.encrypted)),
-            Message::HttpRequest(h) => format!("{} {}{}", h.method, h.target, star(h.inside_tls)),
-            Message::HttpResponse(h) => format!("{}{}", h.status, star(h.inside_tls)),
+            Message::HttpRequest(h) => {
+                format!(
+                    "{} {}{}{}",
+                    h.method,
+                    h.target,
+                    on(h.stream),
+                    star(h.inside_tls)
+                )
+            }
+            Message::HttpResponse(h) => {
+                format!("{}{}{}", h.status, on(h.stream), star(h.inside_tls))
+            }
+            Message::Http2(h) => {
+                let stream = Some(h.stream).filter(|n| *n != 0);
+                format!("{}{}{}", h.kind.text(), on(stream), star(h.inside_tls))
+            }
             Message::HttpBodyEnd { bytes, inside_tls } => {
                 format!("end {bytes}{}", star(*inside_tls))
             }
@@ -415,6 +431,7 @@ proptest! {
         data in proptest::collection::vec(any::<u8>(), 0..300),
         start in prop::sample::select(vec![
             &b""[..], b"\x16\x03\x01", b"\x16\x03\x01\x00\x20\x01\x00", b"\x15\x03\x03", b"GET ", b"HTTP/1.1 200\r\n",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x40\x01\x04\0\0\0\x01",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
         ]),
         mss in 1_usize..100,

@@ -145,7 +145,7 @@ impl Capture {
     /// A handshake, a GET, a KeyUpdate (TLS 1.3), a POST whose body takes two records, and the closing of both
     /// sides.
     pub(super) fn tls(&mut self, version: TlsVersion, suite: Option<u16>, port: u16, mss: usize) {
-        let (mut client, mut server) = self.engines(version, suite);
+        let (mut client, mut server) = self.engines(version, suite, b"http/1.1");
         let mut tcp = self.connect(port, 443);
         while client.is_handshaking() || server.is_handshaking() {
             self.exchange(&mut tcp, &mut client, &mut server, mss);
@@ -173,7 +173,7 @@ impl Capture {
     }
 
     /// All that the client wants to send, then all that the server does.
-    fn exchange(
+    pub(super) fn exchange(
         &mut self,
         tcp: &mut Tcp,
         client: &mut ClientConnection,
@@ -204,10 +204,11 @@ impl Capture {
         }
     }
 
-    fn engines(
+    pub(super) fn engines(
         &mut self,
         version: TlsVersion,
         suite: Option<u16>,
+        alpn: &[u8],
     ) -> (ClientConnection, ServerConnection) {
         let (certificate, key) = certificate();
         self.certificate = certificate.to_vec();
@@ -227,7 +228,7 @@ impl Capture {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        client.alpn_protocols = vec![b"http/1.1".to_vec()];
+        client.alpn_protocols = vec![alpn.to_vec()];
         client.key_log = self.keys.clone();
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&versions)

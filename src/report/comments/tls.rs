@@ -105,6 +105,10 @@ impl Annotator {
                     chain.len()
                 ))
             }
+            TlsKind::EncryptedExtensions { alpn: Some(alpn) } if alpn == "h2" => Some(format!(
+                "EncryptedExtensions: {from} chooses h2 of the protocols that {to} offered (ALPN), so that HTTP/2 \
+                 follows. The offer was in clear; the choice is encrypted."
+            )),
             TlsKind::ServerKeyExchange { group } => Some(format!(
                 "ServerKeyExchange: {from}'s ephemeral public key{}, signed with the key of its certificate.",
                 group
