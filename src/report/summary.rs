@@ -243,7 +243,7 @@ fn title(frame: &Frame) -> String {
             .messages
             .iter()
             .find(|m| matches!(m, Message::Http2(_)));
-        let told = inside.or(frame.messages.first());
+        let told = inside.or_else(|| frame.messages.first());
         names.extend(told.and_then(|m| name(m, true)));
     }
     let fin = ends(frame);
