@@ -29,6 +29,8 @@ pub(super) const LABS: &[Shipped] = &embed![
     "tls/tls12-resumption",
     "tls/rsa-key-exchange",
     "tls/rsa-key-exchange-cbc",
+    "tls/alpn-h2",
+    "tls/alpn-mismatch",
     "tls/client-certificate",
     "tls/client-certificate-missing",
     "tls/client-certificate-missing-tls12",

@@ -286,6 +286,10 @@ fn fit(row: &Row<'_>, room: usize) -> String {
         }
     }
     let left = room.saturating_sub(width(&tail));
+    let title = match title.split_once(" + ") {
+        Some((first, _)) if left >= TITLE_MIN => squeeze(first, left - 4) + " + …",
+        Some(_) | None => title,
+    };
     if left >= TITLE_MIN {
         squeeze(&title, left) + &tail
     } else {
