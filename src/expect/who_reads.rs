@@ -176,7 +176,10 @@ fn says(message: &Message, text: &str) -> bool {
             let mut headers = head.headers.iter();
             head.target.contains(text) || headers.any(|(n, v)| n.contains(text) || v.contains(text))
         }
-        Message::Tls(_) | Message::HttpBodyEnd { .. } | Message::Icmp { .. } => false,
+        Message::Tls(_)
+        | Message::Http2(_)
+        | Message::HttpBodyEnd { .. }
+        | Message::Icmp { .. } => false,
     }
 }
 
