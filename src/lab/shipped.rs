@@ -71,6 +71,8 @@ pub(super) const LABS: &[Shipped] = &embed![
     "security-policy/tls10-client-old-policy",
     "security-policy/tls12-client-on-tls13",
     "security-policy/no-common-group",
+    "security-policy/rsa-only-client",
+    "security-policy/rsa-only-client-old-policy",
     "real-all",
     "real-curl",
     "real-nginx",
