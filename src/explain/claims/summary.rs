@@ -218,3 +218,65 @@ pub fn report(claims: &[&'static Claim], judged: Option<&[Judged]>) -> Report {
         claims: claims.iter().map(of_claim).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expect::Evidence;
+    use crate::explain::claims::{Check, numbered, one, table};
+    use crate::report::Paint;
+
+    fn finding(that: &str, holds: bool) -> Finding {
+        Finding {
+            that: that.into(),
+            holds,
+            measured: "as measured".into(),
+            evidence: vec![Evidence::Frame(3), Evidence::Frame(4)],
+            explain: (!holds).then(|| "expected 1; found 2".into()),
+        }
+    }
+
+    fn checked(holds: bool) -> impl Fn(Check) -> Checked {
+        move |_| Checked {
+            holds,
+            found: "computed".into(),
+        }
+    }
+
+    #[test]
+    fn a_verdict_holds_only_when_all_that_shows_it_does() {
+        let claim = numbered(3).unwrap();
+        let all = Judged::new(claim, |_, that| Some(finding(that, true)), checked(true));
+        assert!(all.holds());
+        assert!(all.judgements.iter().all(|j| j.frames == "3 4"));
+        let second = |lab: &str, that: &str| Some(finding(that, lab != "timeline-as-written"));
+        let one_not = Judged::new(claim, second, checked(true));
+        assert!(!one_not.holds());
+        let none = Judged::new(claim, |_, _| None, checked(true));
+        assert!(!none.holds(), "an expectation that is gone shows nothing");
+        let page = Judged::new(numbered(56).unwrap(), |_, _| None, checked(false));
+        assert!(!page.holds());
+    }
+
+    #[test]
+    fn what_does_not_hold_is_said_with_its_reason() {
+        let claim = numbered(3).unwrap();
+        let judged = [Judged::new(
+            claim,
+            |_, that| Some(finding(that, false)),
+            checked(true),
+        )];
+        let text = table(&[claim], Some(&judged), 80, Paint::Plain);
+        assert!(text.contains("FAIL"), "{text}");
+        assert!(text.contains("expected 1; found 2"), "{text}");
+        assert!(text.contains("0 of 1 verdicts"), "{text}");
+        let text = one(&judged[0], 1, 80, Paint::Plain);
+        assert!(
+            text.contains("FAIL") && text.contains("frames 3 4"),
+            "{text}"
+        );
+        let json = serde_json::to_value(report(&[claim], Some(&judged))).unwrap();
+        assert_eq!(json["holds"], false);
+        assert_eq!(json["claims"][0]["judgements"][0]["holds"], false);
+    }
+}
