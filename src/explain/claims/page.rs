@@ -137,7 +137,12 @@ pub fn one(judged: &Judged, seed: u64, columns: usize, paint: Paint) -> String {
         let frames = if judgement.frames.is_empty() {
             String::new()
         } else {
-            format!(" · frames {}", judgement.frames)
+            let s = if judgement.frames.contains(' ') {
+                "s"
+            } else {
+                ""
+            };
+            format!(" · frame{s} {}", judgement.frames)
         };
         sheet.dim_at(8, &format!("{}{frames}", judgement.found));
     }
