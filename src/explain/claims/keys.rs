@@ -201,6 +201,10 @@ pub(super) const CLAIMS: &[Claim] = &[
                 ],
             ),
             lab(
+                "cert/stolen-name",
+                &["The browser refuses: the server does not have the certificate's key"],
+            ),
+            lab(
                 "attacker/man-in-the-middle-trusted",
                 &[
                     "The user accepts the certificate",
@@ -229,13 +233,22 @@ pub(super) const CLAIMS: &[Claim] = &[
         "This is asymmetric encryption, for key exchange only",
         "With ECDHE nothing is encrypted asymmetrically. The asymmetric key of the certificate signs the handshake.",
         "RFC 8446 §4.4.3",
-        &[lab(
-            "tls/tls13-x25519",
-            &[
-                "No pre-master secret is sent, by anybody",
-                "The messages are those of RFC 8446, the server's Finished first",
-            ],
-        )],
+        &[
+            lab(
+                "tls/tls13-x25519",
+                &[
+                    "No pre-master secret is sent, by anybody",
+                    "The messages are those of RFC 8446, the server's Finished first",
+                ],
+            ),
+            lab(
+                "cert/stolen-name",
+                &[
+                    "The browser refuses: the server does not have the certificate's key",
+                    "The server's flight is complete: certificate, signature and Finished",
+                ],
+            ),
+        ],
     ),
     qualified(
         27,
