@@ -60,19 +60,6 @@ pub(super) fn parts(line: &str) -> Option<(&str, [u8; 32], Vec<u8>)> {
     Some((label, random, unhex(words.next()?)?))
 }
 
-/// Bytes of an encrypted pre-master secret by which a key log names it.
-pub(super) const ENCRYPTED_START: usize = 8;
-
-/// The pre-master secret of an `RSA` line, and the first bytes of what it was encrypted to; `None` for other lines.
-pub(super) fn pre_master(line: &str) -> Option<([u8; ENCRYPTED_START], Vec<u8>)> {
-    let mut words = line.split_ascii_whitespace();
-    if words.next()? != "RSA" {
-        return None;
-    }
-    let start = unhex(words.next()?)?.try_into().ok()?;
-    Some((start, unhex(words.next()?)?))
-}
-
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |b: u8| (b as char).to_digit(16).map(|d| d as u8);
     if !text.len().is_multiple_of(2) {
@@ -103,8 +90,5 @@ mod tests {
         assert_eq!(secret(Label::ServerTraffic), None);
         assert_eq!(log.secret(&[11; 32], Label::ClientTraffic), None);
         assert_eq!(log.0.len(), 1);
-        let rsa = pre_master("RSA 0102030405060708 ff").unwrap();
-        assert_eq!(rsa, ([1, 2, 3, 4, 5, 6, 7, 8], vec![0xff]));
-        assert_eq!(pre_master("CLIENT_RANDOM 0102030405060708 ff"), None);
     }
 }

@@ -82,7 +82,7 @@ fn cited(record: &Record<'_>, found: &keys::Connection) -> Vec<Evidence> {
     let checks = found.values.iter().flat_map(|v| &v.checks);
     let finished = checks.filter_map(|c| match c.with {
         With::Packet { frame } => Some(frame),
-        With::KeyLog(_) | With::Server | With::Hybrid => None,
+        With::KeyLog(_) | With::Engine(_) | With::Share => None,
     });
     let first = found.keys.iter().filter_map(|k| {
         let opened = |r: &&keys::ProtectedRecord| matches!(r.content, Content::Opened(_));

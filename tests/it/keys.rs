@@ -1,7 +1,7 @@
 //! The keys of every TLS connection, computed again from a run's packets and agreements, are those that the engines
 //! used; and when they are not, it is said.
 
-use tunlab::dissect::keys::{Connection, Counts, Gap, How, recompute};
+use tunlab::dissect::keys::{Connection, Counts, Gap, How, PRE_MASTER_SENT, recompute};
 use tunlab::event::{Event, Fact, HandshakeKind, KeyAgreement, What};
 use tunlab::expect::{Finding, judge};
 use tunlab::explain::keys::{Keys, page};
@@ -44,15 +44,32 @@ fn the_keys_of_both_versions() {
     assert_eq!(tls13.gaps, []);
     assert_eq!((tls13.version, tls13.group), (Some(0x0304), Some(0x001d)));
     assert_eq!(tls13.handshake, HandshakeKind::Full);
-    // Five secrets in the key log; records: the server's flight and the client's Finished, then three and two.
-    assert_eq!(tls13.counts(), counts(1, 5, 2, 7));
+    // Both shares and the shared secret at both ends; five secrets in the key log; records: the server's flight and the client's Finished, then three and two.
+    assert_eq!(tls13.counts(), counts(4, 5, 2, 7));
 
     let tls12 = only(&run(&lab::load("timeline-as-written").unwrap()));
     assert_eq!(tls12.differences(), Vec::<String>::new());
     assert_eq!(tls12.gaps, []);
     assert_eq!((tls12.version, tls12.group), (Some(0x0303), Some(0x001d)));
     // The master secret; Finished, application data and close_notify in both directions.
-    assert_eq!(tls12.counts(), counts(1, 1, 2, 6));
+    assert_eq!(tls12.counts(), counts(4, 1, 2, 6));
+}
+
+#[test]
+fn the_keys_of_rsa_key_exchange() {
+    for (name, suite) in [
+        ("tls/rsa-key-exchange", 0x009d),
+        ("tls/rsa-key-exchange-cbc", 0x002f),
+    ] {
+        let connection = only(&run(&lab::load(name).unwrap()));
+        assert_eq!(connection.differences(), Vec::<String>::new(), "{name}");
+        assert_eq!(connection.gaps, [], "{name}");
+        assert_eq!((connection.suite, connection.group), (Some(suite), None));
+        assert_eq!(connection.counts(), counts(1, 1, 2, 6), "{name}");
+        let mut sent = connection.sent.iter();
+        let encrypted = sent.find(|s| s.what == PRE_MASTER_SENT).unwrap();
+        assert_eq!((encrypted.clear, encrypted.bytes.len()), (true, 256));
+    }
 }
 
 /// What a lab's attackers change on the way is no difference of keys, but why something cannot be computed.
@@ -120,7 +137,7 @@ fn an_engine_with_other_secrets_is_noticed() {
 fn another_shared_secret_gives_other_keys() {
     for (name, secrets) in [("https-through-alb", 2), ("timeline-as-written", 1)] {
         let mut outcome = run(&lab::load(name).unwrap());
-        changed(&mut outcome, |a| a.shared[0] ^= 1, |_| ());
+        changed(&mut outcome, |a| a.private[0] ^= 8, |_| ());
         let connection = only(&outcome);
         // The secrets differ, and the first record of either direction does not open.
         let differences = connection.differences();
@@ -305,9 +322,12 @@ fn a_difference_is_said_loudly() {
     let page = page(&keys, false, 100, Paint::Plain);
     let secret = "✗ DIFFERS from CLIENT_TRAFFIC_SECRET_0 in the key log";
     assert!(page.contains(secret), "{page}");
-    assert!(page.contains("✗ 1 DIFFER, of 1 shared secret"), "{page}");
+    assert!(
+        page.contains("✗ 1 DIFFER, of 4 shares and shared secrets"),
+        "{page}"
+    );
 
-    changed(&mut outcome, |a| a.shared[0] ^= 1, |_| ());
+    changed(&mut outcome, |a| a.private[0] ^= 8, |_| ());
     let record = outcome.record(&plan);
     let keys = Keys::of(&record);
     let page = tunlab::explain::keys::page(&keys, false, 100, Paint::Plain);

@@ -1,17 +1,18 @@
 //! What is known beside the packets: agreements and the key log, and what earlier connections left to resume.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use crate::dissect::key_log;
-use crate::event::{Event, Fact, KeyAgreement, What};
+use crate::event::{Event, Fact, KeyAgreement, PreMaster, What};
 use crate::name::Name;
 
 /// Agreements and secrets of a run.
 pub(super) struct Evidence<'a> {
     /// With the node that told it.
     agreed: Vec<(&'a Name, &'a KeyAgreement)>,
-    /// RSA key exchange: pre-master secrets by the first bytes of what they were encrypted to.
-    pre_masters: BTreeMap<[u8; key_log::ENCRYPTED_START], Vec<u8>>,
+    /// Likewise of RSA key exchanges, with the address of the end that told it.
+    pre_masters: Vec<(&'a Name, SocketAddr, &'a PreMaster)>,
     log: BTreeMap<[u8; 32], BTreeMap<&'a str, Vec<Vec<u8>>>>,
 }
 
@@ -19,13 +20,16 @@ impl<'a> Evidence<'a> {
     pub(super) fn new(events: &'a [Event]) -> Self {
         let mut new = Self {
             agreed: Vec::new(),
-            pre_masters: BTreeMap::new(),
+            pre_masters: Vec::new(),
             log: BTreeMap::new(),
         };
         for event in events {
             match &event.what {
                 What::Fact(Fact::KeysAgreed { agreement, .. }) => {
                     new.agreed.push((&event.node, agreement));
+                }
+                What::Fact(Fact::PreMasterAgreed { flow, agreed }) => {
+                    new.pre_masters.push((&event.node, flow.local, agreed));
                 }
                 What::Secret(line) => new.line(line),
                 What::Fact(_)
@@ -38,9 +42,6 @@ impl<'a> Evidence<'a> {
     }
 
     fn line(&mut self, line: &'a str) {
-        if let Some((start, secret)) = key_log::pre_master(line) {
-            self.pre_masters.insert(start, secret);
-        }
         let Some((label, random, secret)) = key_log::parts(line) else {
             return;
         };
@@ -66,10 +67,18 @@ impl<'a> Evidence<'a> {
         agreed.find(|(_, a)| a.group == group && a.public == public && a.peer == peer)
     }
 
-    /// The pre-master secret that was encrypted to this.
-    pub(super) fn pre_master(&self, encrypted: &[u8]) -> Option<&[u8]> {
-        let start = encrypted.first_chunk()?;
-        self.pre_masters.get(start).map(Vec::as_slice)
+    /// What the ends of a connection with RSA key exchange have as pre-master secret of this encrypted form: the one at
+    /// `client`, and the other one.
+    pub(super) fn pre_master(
+        &self,
+        client: SocketAddr,
+        encrypted: &[u8],
+    ) -> [Option<(&'a Name, &'a [u8])>; 2] {
+        [true, false].map(|of_client| {
+            let mut told = self.pre_masters.iter();
+            told.find(|(_, at, told)| (*at == client) == of_client && told.encrypted == encrypted)
+                .map(|(node, _, told)| (*node, told.secret.as_slice()))
+        })
     }
 
     /// The secrets with `label` of the connection whose ClientHello has `random`.

@@ -6,6 +6,7 @@
 //! A connection is read so: `records` puts its records together, `walk` opens them one after the other and hands every
 //! handshake message to `tls13` or `tls12`, which compute what can be computed from there on.
 
+mod curve;
 mod evidence;
 mod records;
 mod tls12;
@@ -54,7 +55,7 @@ pub struct Connection {
 /// How much was compared, whether or not it was equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Shared secrets, of one end with those of the other, and parts of them.
+    /// Shares and shared secrets, with those that were sent and that the engines computed.
     pub agreements: usize,
     /// Secrets, with the key log.
     pub secrets: usize,
@@ -153,7 +154,7 @@ impl Connection {
                     With::KeyLog(_) => counts.secrets += 1,
                     With::Packet { .. } if value.name == BINDER => counts.binders += 1,
                     With::Packet { .. } => counts.finished += 1,
-                    With::Server | With::Hybrid => counts.agreements += 1,
+                    With::Engine(_) | With::Share => counts.agreements += 1,
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! TLS 1.2, message by message: what each one lets both ends compute (RFC 5246 §8.1 and §6.3, RFC 7627).
 
-use super::value::{By, End, How, With};
+use super::value::{By, End, With};
 use super::walk::{Walk, name};
 use super::{Gap, PRE_MASTER_SENT};
 use crate::dissect::key_schedule::tls12::{extended_master_secret, master_secret, verify_data};
@@ -117,15 +117,20 @@ impl Walk<'_, '_> {
         let encrypted = rsa_client_key_exchange(body)?;
         self.sent(End::Client, frame, clear, PRE_MASTER_SENT, encrypted);
         self.pre_master = "pre-master secret";
-        let found = self.evidence.pre_master(encrypted).map(<[u8]>::to_vec);
-        match &found {
-            Some(secret) => {
-                let by = By::One(End::Client);
-                self.value(self.pre_master, by, How::Drawn, "RFC 5246 §7.4.7.1", secret);
-            }
-            None => self.gap(Gap::Agreement),
+        let told = self.evidence.pre_master(self.out.ends[0], encrypted);
+        self.out.nodes = told.map(|t| t.map(|(node, _)| node.clone()));
+        let [client, server] = told.map(|t| t.map(|(_, secret)| secret));
+        let Some(secret) = client.or(server) else {
+            self.gap(Gap::Agreement);
+            return Some(None);
+        };
+        let formula = "version of the ClientHello, then 46 random bytes: drawn by the client, decrypted by the server";
+        let source = "RFC 5246 §7.4.7.1";
+        self.computed(self.pre_master, BOTH, formula, source, secret);
+        if let (Some(_), Some(server)) = (client, server) {
+            self.check(With::Engine(End::Server), server);
         }
-        Some(found)
+        Some(Some(secret.to_vec()))
     }
 
     /// The master secret under a pre-master secret, its formula and where that is written.

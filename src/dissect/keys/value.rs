@@ -97,15 +97,15 @@ pub struct Check {
 pub enum With {
     /// The secret with this label in the key log.
     KeyLog(&'static str),
-    /// What the server computed.
-    Server,
+    /// What this end's engine computed.
+    Engine(End),
+    /// The share that was sent.
+    Share,
     /// The verify_data or binder in a frame.
     Packet {
         /// The frame.
         frame: usize,
     },
-    /// The part of a hybrid group's secret.
-    Hybrid,
 }
 
 impl With {
@@ -114,9 +114,9 @@ impl With {
     pub fn text(&self) -> String {
         match self {
             Self::KeyLog(label) => format!("{label} in the key log"),
-            Self::Server => "what the server computed".into(),
+            Self::Engine(end) => format!("what the {} computed", end.word()),
+            Self::Share => "the share that was sent".into(),
             Self::Packet { frame } => format!("what frame {frame} carries"),
-            Self::Hybrid => "its part of the shared secret".into(),
         }
     }
 }

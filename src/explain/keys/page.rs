@@ -163,8 +163,8 @@ impl Page<'_> {
 
     fn check(&mut self, connection: &Connection, check: &Check) {
         let with = match &check.with {
-            With::Server => format!("what {} computed", self.keys.node(connection, End::Server)),
-            With::KeyLog(_) | With::Packet { .. } | With::Hybrid => check.with.text(),
+            With::Engine(end) => format!("what {} computed", self.keys.node(connection, *end)),
+            With::KeyLog(_) | With::Packet { .. } | With::Share => check.with.text(),
         };
         let line = if check.equal {
             self.sheet.dip(Tone::Good, &format!("✓ equal to {with}"))
@@ -253,7 +253,11 @@ impl Page<'_> {
         self.sheet.heading("Checked against what the engines used");
         let counts = connection.counts();
         let all = [
-            (counts.agreements, "shared secret", "shared secrets"),
+            (
+                counts.agreements,
+                "share or shared secret",
+                "shares and shared secrets",
+            ),
             (
                 counts.secrets,
                 "secret of the key log",
