@@ -17,6 +17,7 @@ use crate::role::{Chance, Node, alb, app, interceptor, resolver};
 use crate::stack::TcpOptions;
 use crate::tls::authority::Pki;
 use crate::tls::client::ClientSetup;
+use crate::tls::config::ServerTls;
 use crate::tls::facts;
 use crate::tls::handshake::SetupError;
 use crate::tls::key_log::Secrets;
@@ -52,13 +53,15 @@ pub(super) fn world(
     })
 }
 
-/// Starts every program and every step. Returns the machines of real programs.
+/// Starts every program and every step. `foreign` says whether others than the lab's own nodes may connect. Returns the
+/// machines of real programs.
 pub(super) fn populate(
     world: &mut World,
     plan: &Plan,
     entropy: Entropy,
     trace: &Trace,
     kernel: Option<&Kernel>,
+    foreign: bool,
 ) -> Result<Machines, RunError> {
     let pki = Pki::build(&plan.pki, entropy)?;
     let machines = match kernel {
@@ -68,6 +71,14 @@ pub(super) fn populate(
     let secrets = Secrets::default();
     publish(world, &secrets, trace);
     let clock = world.clock().clone();
+    let server = |tls: &ServerTls| {
+        let setup = ServerSetup::new(tls, &pki, &clock, &secrets)?;
+        Ok::<_, SetupError>(if foreign {
+            setup
+        } else {
+            setup.among_own_nodes()
+        })
+    };
     let mut browsers = BTreeMap::new();
     let mut balancers = BTreeMap::new();
     for (index, role) in &plan.roles {
@@ -95,10 +106,10 @@ pub(super) fn populate(
             Role::Alb(config) => {
                 let mut sides = Vec::new();
                 for listener in &config.listeners {
-                    let setup = listener.tls.as_ref().map(|tls| {
-                        ServerSetup::new(tls, &pki, &clock, &secrets)
-                            .map_err(|source| tls_error(&name, source))
-                    });
+                    let setup = listener
+                        .tls
+                        .as_ref()
+                        .map(|tls| server(tls).map_err(|source| tls_error(&name, source)));
                     sides.push(setup.transpose()?);
                 }
                 alb::start(node, config, sides).map(|balancer| {
@@ -109,7 +120,7 @@ pub(super) fn populate(
                 let sides = match &config.manner {
                     Manner::Terminate(t) => {
                         let setup = || {
-                            let server = ServerSetup::new(&t.server, &pki, &clock, &secrets)?;
+                            let server = server(&t.server)?;
                             let client = ClientSetup::new(&t.client, &pki, &clock, &secrets)?;
                             Ok((server, client))
                         };
@@ -156,8 +167,7 @@ pub(super) fn populate(
                 let facts = identity.chain().first().map(facts::certificate);
                 let facts = facts.ok_or_else(|| RunError::CannotAct(step.node.to_string()))?;
                 tls.certificate = certificate;
-                let setup = ServerSetup::new(&tls, &pki, &clock, &secrets)
-                    .map_err(|source| tls_error(&step.node, source))?;
+                let setup = server(&tls).map_err(|source| tls_error(&step.node, source))?;
                 let setup = Rc::new(setup);
                 world.executor().spawn_foreground(async move {
                     clock.sleep(at).await;

@@ -216,12 +216,13 @@ impl<'a> Run<'a> {
             self.packets,
         )));
         trace.attach(recording.clone());
+        let foreign = plan.program().is_some();
         let mut world = build::world(&plan, seed, entropy, offload, &trace);
         let mut kernel = match self.place {
             Place::Virtual => None,
             Place::Devices => Some(Kernel::set_up(&plan, offload).map_err(RunError::Devices)?),
         };
-        build::populate(&mut world, &plan, entropy, &trace, kernel.as_ref())?;
+        build::populate(&mut world, &plan, entropy, &trace, kernel.as_ref(), foreign)?;
         let end = match &mut kernel {
             None => world.run(plan.limit),
             Some(kernel) => world
@@ -312,7 +313,7 @@ impl Outcome {
 }
 
 /// Real programs and RSA key exchange do not meet: its engine can be timed, and shows its secrets. (A server that has
-/// other suites too leaves it alone on TUN devices.)
+/// other suites too leaves it alone where there are real programs.)
 fn refuse_static_rsa(plan: &Plan) -> Result<(), RunError> {
     let speaks = |suites: &[Suite]| suites.iter().all(|s| s.is_static_rsa());
     for (index, role) in &plan.roles {

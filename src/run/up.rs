@@ -138,7 +138,7 @@ impl Up {
         trace.attach(live.clone());
         let mut world = build::world(&plan, seed, entropy, false, &trace);
         let mut kernel = Kernel::set_up(&plan, false).map_err(RunError::Devices)?;
-        let machines = build::populate(&mut world, &plan, entropy, &trace, Some(&kernel))?;
+        let machines = build::populate(&mut world, &plan, entropy, &trace, Some(&kernel), true)?;
         known.complete(&plan, &kernel, &machines);
         if let Some(watched) = &watched {
             watched.publish(&known).map_err(RunError::Standing)?;
