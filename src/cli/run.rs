@@ -74,7 +74,7 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with_all = ["write", "pcap", "both"])]
     no_capture: bool,
 
-    /// Show pure acknowledgments in the ladder.
+    /// Show pure acknowledgments, and WINDOW_UPDATE of HTTP/2, in the ladder.
     #[arg(long)]
     all: bool,
 }

@@ -55,7 +55,7 @@ pub(super) struct Arguments {
     #[arg(short, long)]
     quiet: bool,
 
-    /// Show pure acknowledgments.
+    /// Show pure acknowledgments, and WINDOW_UPDATE of HTTP/2.
     #[arg(long)]
     all: bool,
 }

@@ -27,6 +27,7 @@ use crate::event::{CertificateFacts, Fact, Flow};
 use crate::stack::TcpStream;
 use crate::tls::server::{self, ServerSetup};
 
+mod case;
 mod error;
 mod headers;
 mod http2;

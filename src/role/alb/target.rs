@@ -12,7 +12,9 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::case::{HeadNext, Mixed};
 use super::error::Refusal;
 use crate::event::{Fact, Flow};
 use crate::role::Node;
@@ -33,13 +35,15 @@ pub(super) struct Targets {
 pub(super) enum HeaderCase {
     /// As in "User-Agent".
     Title,
-    /// As HTTP/2 has them.
+    /// As HTTP/2 has them, but for those that [`super::case`] knows.
     Lower,
 }
 
 struct Connection {
     flow: Flow,
     sender: SendRequest<Incoming>,
+    /// To be told of each request.
+    head: HeadNext,
 }
 
 impl Targets {
@@ -69,6 +73,7 @@ impl Targets {
             method: request.method().to_string(),
             target: request.uri().to_string(),
         });
+        connection.head.set();
         let response = connection
             .sender
             .send_request(request)
@@ -113,6 +118,18 @@ impl Targets {
         };
         let flow = stream.flow();
         self.node.fact(Fact::Connected(flow));
+        let head = HeadNext::default();
+        let sender = match self.case {
+            HeaderCase::Title => self.speak(stream, flow).await?,
+            HeaderCase::Lower => self.speak(Mixed::new(stream, head.clone()), flow).await?,
+        };
+        Ok(Connection { flow, sender, head })
+    }
+
+    async fn speak<S>(&self, stream: S, flow: Flow) -> Result<SendRequest<Incoming>, Refusal>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
         let (sender, connection) = Builder::new()
             .title_case_headers(self.case == HeaderCase::Title)
             .handshake(Io::new(stream))
@@ -124,7 +141,7 @@ impl Targets {
             let _ = connection.await;
             node.fact(Fact::Closed(flow));
         });
-        Ok(Connection { flow, sender })
+        Ok(sender)
     }
 
     fn failed(&self, remote: SocketAddr, error: &io::Error, refusal: Refusal) -> Refusal {
