@@ -81,7 +81,19 @@ pub(super) const CLAIMS: &[Claim] = &[
         "Forward secrecy means that the long-term key, stolen later, opens no recording. With the text's RSA key exchange it \
          opens them all; an ephemeral key agreement is what prevents it.",
         "RFC 8446 §1.2, Appendix E.1",
-        &[],
+        &[
+            lab(
+                "tls/rsa-key-exchange",
+                &[
+                    "The ClientKeyExchange carries it, for anyone on the path to record",
+                    "The master secret is made of the pre-master secret and the two randoms",
+                ],
+            ),
+            lab(
+                "tls/tls12-ecdhe",
+                &["They agree on a key with X25519, by ECDHE"],
+            ),
+        ],
     ),
     wrong(
         64,
@@ -111,14 +123,27 @@ pub(super) const CLAIMS: &[Claim] = &[
         "Until somebody has the private key, by theft, by court or by an oracle such as Bleichenbacher's; then the recording \
          is read.",
         "RFC 5246 §7.4.7.1",
-        &[],
+        &[lab(
+            "tls/rsa-key-exchange",
+            &[
+                "The ClientKeyExchange carries it, for anyone on the path to record",
+                "The load balancer decrypts it, and both sides compute the same master secret and the same keys",
+            ],
+        )],
     ),
     wrong(
         66,
         "Old sessions can't be decrypted, their keys are destroyed",
         "With RSA key exchange they can be computed again, from the recording and the private key.",
         "RFC 5246 Appendix F.1.1.2",
-        &[],
+        &[lab(
+            "tls/rsa-key-exchange",
+            &[
+                "The ClientKeyExchange carries it, for anyone on the path to record",
+                "The master secret is made of the pre-master secret and the two randoms",
+                "The load balancer decrypts it, and both sides compute the same master secret and the same keys",
+            ],
+        )],
     ),
     qualified(
         67,
@@ -151,7 +176,13 @@ pub(super) const CLAIMS: &[Claim] = &[
         "Any one is enough: the private key, where it is used for key exchange, or the cipher, or the derivation and its \
          random numbers.",
         "RFC 8446 Appendix E",
-        &[],
+        &[lab(
+            "tls/rsa-key-exchange",
+            &[
+                "The ClientKeyExchange carries it, for anyone on the path to record",
+                "The load balancer decrypts it, and both sides compute the same master secret and the same keys",
+            ],
+        )],
     ),
     wrong(
         70,
@@ -214,6 +245,12 @@ pub(super) const CLAIMS: &[Claim] = &[
         "Only the ALB can decrypt the pre-master secret",
         "Anyone with the private key can. A key of ACM does not leave AWS; one that was imported has been elsewhere.",
         "RFC 5246 §7.4.7.1; AWS Certificate Manager User Guide",
-        &[],
+        &[lab(
+            "tls/rsa-key-exchange",
+            &[
+                "The ClientKeyExchange carries it, for anyone on the path to record",
+                "The load balancer decrypts it, and both sides compute the same master secret and the same keys",
+            ],
+        )],
     ),
 ];
