@@ -79,7 +79,7 @@ pub enum Gap {
     /// What was agreed is known to the engines alone: their randomness was the operating system's, or they belong to a
     /// real program. What follows from it is taken from the key log.
     Agreement,
-    /// The session that was resumed began elsewhere.
+    /// The session that was resumed began elsewhere, or its secret could not be computed.
     Session,
     /// A record of the handshake opens under no key: it is not what its sender sent.
     Record {
@@ -106,7 +106,8 @@ impl Gap {
                 seed's): secrets are taken from the key log, and checked from there on"
                 .into(),
             Self::Session => {
-                "the session that was resumed began outside of this capture: its secret is not known".into()
+                "the secret of the session that was resumed is not known: it began outside of this capture, or without a \
+                 shared secret that is known".into()
             }
             Self::Record { frame } => format!(
                 "a record of frame {frame} opens under no key: it is not what its sender sent, and what follows from \
