@@ -474,6 +474,52 @@ mod tests {
     }
 
     #[test]
+    fn a_listener_has_several_certificates_and_gets_another() {
+        use crate::lab::plan::Action;
+        const OTHER: &str = "[certificate.other]\nissuer = \"lab-root\"\nnames = [\"a.b\"]\nvalid = [2025-01-01, 2025-12-31]\n";
+        let with = |listener: &str, renew: &str| {
+            lab(&format!(
+                "{OTHER}[node.alb.alb]\nlistener = [{{ port = 443, forward = \"web\", {listener} }}, {{ port = 80, \
+                 forward = \"web\" }}]\n[[step]]\nat = \"1 s\"\nalb = {{ renew = {{ {renew} }} }}"
+            ))
+        };
+        let two = "certificate = \"your-app\", certificates = [\"other\"]";
+        let plan = with(two, "port = 443, certificate = \"other\"").unwrap();
+        let renewed = Action::Renew {
+            port: 443,
+            certificate: "other".into(),
+        };
+        assert_eq!(plan.steps[0].action, renewed);
+        let all = [
+            (two, "port = 80, certificate = \"other\""),
+            (two, "port = 443, certificate = \"othr\""),
+            (two, "certificates = 5"),
+            (
+                "certificate = \"your-app\", certificates = [\"other\", \"other\", \"x\"]",
+                "port = 443, certificate = \"other\"",
+            ),
+            (
+                "certificates = [\"other\"]",
+                "port = 443, certificate = \"other\"",
+            ),
+        ];
+        let said = all.map(|(listener, renew)| with(listener, renew).unwrap_err());
+        insta::assert_snapshot!(said.join("\n\n"), @r#"
+        11: no listener on port 80 has a certificate | expected the port of an HTTPS listener
+
+        11: unknown certificate `othr` | no certificate has this name | did you mean `other`? known here: `your-app`, `other`
+
+        11: `port` is missing | expected `port` in this table | for example `port = 443`
+        11: unknown key `certificates` | not a key of this table | did you mean `certificate`? known here: `port`, `certificate`
+
+        8: named twice | expected each once
+
+        8: a listener without certificate has no `certificates` | expected a `certificate` beside it: this is an HTTP listener
+        11: no listener on port 443 has a certificate | expected the port of an HTTPS listener
+        "#);
+    }
+
+    #[test]
     fn refusals_are_expected_with_their_defect() {
         let expect = |check: &str| {
             lab(&format!(
@@ -490,6 +536,8 @@ mod tests {
             "at = \"user\", refused = \"a.b\", because = \"old\"",
             "at = \"user\", accepted = \"a.b\", because = \"expired\"",
             "at = \"user\", accepted = \"a.b\", refused = \"a.b\"",
+            "at = \"user\", refused = \"a.b\", because = \"expired\", nth = 0, anchor = \"R\"",
+            "at = \"user\", accepted = \"a.b\", name = \"a b\", until = 5, anchor = \"\", chain = []",
         ];
         let said: Vec<String> = all.iter().map(|check| expect(check).unwrap()).collect();
         insta::assert_snapshot!(said.join("\n\n"), @r#"
@@ -500,6 +548,14 @@ mod tests {
         3: an accepted certificate has no defect | expected `because` beside `refused` only
 
         3: `refused` is one too many | expected exactly one of `accepted`, `refused`
+
+        3: `nth` is out of range | expected 1 to 1000
+        3: a refused certificate has no `anchor` | expected it beside `accepted` only
+
+        3: `a b` is not a host name | expected a host name such as "your-app.com"
+        3: `until` is not a date | expected a date such as 2025-11-05 or 2025-11-05T00:00:00Z, found an integer
+        3: `anchor` does not fit | expected one line of 1 to 64 characters, found 0
+        3: `chain` is empty | expected at least one element
         "#);
     }
 

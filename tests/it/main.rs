@@ -16,6 +16,7 @@ mod kernel;
 mod keys;
 mod openssl;
 mod real;
+mod refusals;
 mod seeds;
 mod stack;
 mod static_rsa;

@@ -111,7 +111,13 @@ pub const fn names(defect: CertificateDefect) -> Names {
         CertificateDefect::WrongName => Names {
             chrome: chrome("net::ERR_CERT_COMMON_NAME_INVALID", -200),
             firefox: firefox("SSL_ERROR_BAD_CERT_DOMAIN", 42),
-            curl: curl("hostname mismatch", 62, 42),
+            // After the handshake: curl compares the names itself, and closes without a word.
+            curl: Some(Shown {
+                name: "no alternative certificate subject name matches",
+                number: None,
+                alert: None,
+                known: Known::Measured,
+            }),
             rustls: rustls("NotValidForName", 42),
             user: "A full-page warning says that the certificate is another site's; it can be passed by, but not on a \
                    site with HSTS.",
@@ -181,7 +187,7 @@ pub const fn names(defect: CertificateDefect) -> Names {
             // -212, NAME_CONSTRAINT_VIOLATION, is for Chromium's own list of limited authorities.
             chrome: chrome("net::ERR_CERT_INVALID", -207),
             firefox: firefox("SEC_ERROR_CERT_NOT_IN_NAME_SPACE", 42),
-            curl: curl("permitted subtree violation", 47, 42),
+            curl: curl("permitted subtree violation", 47, 46),
             rustls: rustls("Other(NameConstraintViolation)", 46),
             user: "A full-page error says that the certificate is not valid; there is no way past it.",
         },
@@ -196,7 +202,8 @@ pub const fn names(defect: CertificateDefect) -> Names {
         CertificateDefect::BadSignature => Names {
             chrome: chrome("net::ERR_CERT_AUTHORITY_INVALID", -202),
             firefox: firefox("SEC_ERROR_BAD_SIGNATURE", 42),
-            curl: curl("certificate signature failure", 7, 51),
+            // OpenSSL's own text for 7 is "certificate signature failure".
+            curl: curl("asn1 encoding routines::EVP lib", 7, 51),
             rustls: rustls("BadSignature", 51),
             user: "A full-page warning says that the certificate cannot be trusted; it can be passed by in Chrome, but \
                    not on a site with HSTS.",
@@ -218,7 +225,7 @@ pub const fn names(defect: CertificateDefect) -> Names {
                 name: "bad signature",
                 number: None,
                 alert: Some(51),
-                known: Known::Measured,
+                known: Known::Remembered,
             }),
             rustls: rustls("BadSignature", 51),
             user: "A full-page error says that the connection cannot be made; there is no way past it.",
