@@ -282,6 +282,48 @@ fn real_programs_never_meet_the_teaching_engine() {
 }
 
 #[test]
+fn runs_with_refused_certificates_end_with_a_table_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let labs = ["cert/expired", "https-through-alb", "cert/wrong-name"];
+    let run = |more: &[&str], columns: &str| {
+        let mut command = tunlab();
+        command
+            .env("COLUMNS", columns)
+            .arg("run")
+            .args(labs)
+            .args(more);
+        let output = command.arg("--out").arg(folder.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        text(&output.stdout)
+    };
+    let wide = run(&[], "140");
+    let table = &wide[wide.rfind("\n  lab ").unwrap()..];
+    let rows: Vec<&str> = table.lines().filter(|l| l.contains("cert/")).collect();
+    assert_eq!(rows.len(), 2, "{table}");
+    assert!(rows[0].contains("certificate_expired (45)"), "{table}");
+    assert!(
+        table.contains("in clear") && table.contains("encrypted"),
+        "{table}"
+    );
+    let narrow = run(&[], "80");
+    let last = &narrow[narrow.rfind("cert/wrong-name: wrong-name").unwrap()..];
+    assert!(last.contains("Chrome   net::ERR_CERT_COMMON_NAME_INVALID (-200), alert 46"));
+    // One document a run, and one of all refusals.
+    let json = run(&["--format", "json"], "80");
+    let documents = serde_json::Deserializer::from_str(&json).into_iter::<serde_json::Value>();
+    let documents: Vec<_> = documents.map(Result::unwrap).collect();
+    assert_eq!(documents.len(), 4);
+    assert_eq!(documents[3]["schema"], "tunlab-refusals/1");
+    let refusals = documents[3]["refusals"].as_array().unwrap();
+    let defects: Vec<_> = refusals
+        .iter()
+        .map(|r| r["defect"].as_str().unwrap())
+        .collect();
+    assert_eq!(defects, ["expired", "wrong-name"]);
+    assert_eq!(documents[0]["refusals"][0], refusals[0]);
+}
+
+#[test]
 fn a_folder_is_no_lab() {
     let output = call(&["run", "/"]);
     assert_eq!(output.status.code(), Some(2));
