@@ -49,7 +49,7 @@ impl Policy {
     }
 
     /// The part of it that the engines here speak. What is missing there is never pretended: see
-    /// [`mismatch`](super::mismatch).
+    /// `tls/mismatch.rs`.
     #[must_use]
     pub fn spoken(&self) -> Spoken {
         let versions = self.versions();
