@@ -423,4 +423,23 @@ mod tests {
         assert!(decoder.decode(&[0xbe; 200]).is_some());
         assert_eq!(decoder.decode(&[0xbe; 300]), None);
     }
+
+    proptest::proptest! {
+        /// Whatever comes is read within bounds, and the table's size stays the sum of its entries.
+        #[test]
+        fn any_bytes_are_survived(blocks in proptest::collection::vec(
+            proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60), 1..8,
+        )) {
+            let mut decoder = Decoder::default();
+            for block in &blocks {
+                let read = decoder.decode(block);
+                let bytes: usize = decoder.dynamic.iter().map(size).sum();
+                proptest::prop_assert_eq!(bytes, decoder.bytes);
+                proptest::prop_assert!(decoder.bytes <= decoder.bytes_max);
+                if read.is_none() {
+                    break;
+                }
+            }
+        }
+    }
 }

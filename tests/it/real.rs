@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::tools::{have, have_devices, run_lab};
+use crate::tools::{have, have_devices, missing, output_of, run_lab};
 
 fn run(lab: &str, tools: &[&str]) {
     run_with(lab, tools, &["--tun"]);
@@ -33,6 +33,50 @@ fn run_with(lab: &str, tools: &[&str], options: &[&str]) {
 #[test]
 fn curl_through_our_load_balancer() {
     run("real-curl", &["curl"]);
+}
+
+/// HTTP/2 as nghttp2 writes it, which is curl's: two streams at once, and we understand every frame.
+#[test]
+fn curl_speaks_http2_to_our_load_balancer() {
+    if !have_devices() || !have("curl") {
+        return;
+    }
+    let version = output_of(std::process::Command::new("curl").arg("--version"));
+    if !version.contains("HTTP2") && !missing("curl has no HTTP/2") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let lab = folder.path().join("curl-h2.toml");
+    let text = r#"
+        title = "curl speaks HTTP/2"
+        base  = "three-tier"
+        [node.user]
+        program = {}
+        [node.alb.alb]
+        listener = [{ port = 443, certificate = "your-app", alpn = ["h2", "http/1.1"], forward = "web" }]
+        [[step]]
+        user = { run = ["curl", "-sS", "--http2", "-Z", "--max-time", "10", "-w", "version %{http_version}",
+            "https://your-app.com/notification/health/check", "https://your-app.com/no-such-page"] }
+        [[expect]]
+        that    = "curl says so"
+        program = { at = "user", exit = 0, output = "version 2" }
+        [[expect]]
+        that    = "Its first stream"
+        packets = { on = "user", filter = 'http2.headers.path == "/notification/health/check" && http2.streamid == 1', count = 1 }
+        [[expect]]
+        that    = "Its second stream, on the same connection"
+        packets = { on = "user", filter = 'http2.headers.path == "/no-such-page" && http2.streamid == 3', count = 1 }
+        [[expect]]
+        that    = "Both are answered"
+        packets = { on = "user", filter = "http2.headers.status in {200, 404}", at-least = 1 }
+        [[expect]]
+        that    = "One connection"
+        packets = { on = "user", filter = "tcp.flags.syn == 1 && tcp.flags.ack == 0", count = 1 }
+    "#;
+    fs::write(&lab, text).unwrap();
+    let output = run_lab(lab.to_str().unwrap(), folder.path(), &["--tun"], 0);
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(out.contains("5 of 5"), "{out}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(crate) fn have_devices() -> bool {
 }
 
 /// Says that something is missing, or fails when nothing may be.
-fn missing(what: &str) -> bool {
+pub(crate) fn missing(what: &str) -> bool {
     let required = std::env::var("TUNLAB_TEST_REQUIRE").is_ok_and(|v| v == "all");
     assert!(!required, "{what}, and TUNLAB_TEST_REQUIRE=all");
     // Not `eprintln!`, which the test harness swallows when the test passes.
