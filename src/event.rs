@@ -11,6 +11,10 @@ use std::time::Duration;
 use crate::name::Name;
 use crate::time::{Instant, UnixSeconds};
 
+mod attack;
+
+pub use attack::{Attack, Deed, Recovery};
+
 mod agreement;
 mod defect;
 mod pre_master;
@@ -77,6 +81,22 @@ pub enum DropCause {
     Malformed,
     /// A duplicate acknowledgment that would disarm the retransmission of a FIN in the stack; see `stack/`.
     FinGuard,
+    /// A RST whose sequence number is outside the window: the connection does not notice (RFC 9293 §3.10.7.4).
+    OutsideWindow,
+    /// A RST whose sequence number is inside the window, and not the next one: answered with a challenge ACK, and not
+    /// believed (RFC 5961 §3.2).
+    Challenged,
+}
+
+impl DropCause {
+    /// Whether the packet arrived, and the receiving stack put it aside.
+    #[must_use]
+    pub const fn arrived(self) -> bool {
+        matches!(
+            self,
+            Self::FinGuard | Self::OutsideWindow | Self::Challenged
+        )
+    }
 }
 
 impl DropCause {
@@ -94,6 +114,8 @@ impl DropCause {
             Self::Backlog => "backlog",
             Self::Malformed => "malformed",
             Self::FinGuard => "fin-guard",
+            Self::OutsideWindow => "outside-window",
+            Self::Challenged => "challenged",
         }
     }
 }
@@ -111,6 +133,10 @@ impl fmt::Display for DropCause {
             Self::Backlog => f.write_str("the listener's backlog was full"),
             Self::Malformed => f.write_str("not a readable IP packet"),
             Self::FinGuard => f.write_str("held back so that a lost FIN is sent again"),
+            Self::OutsideWindow => f.write_str("a RST outside the window: ignored"),
+            Self::Challenged => f.write_str(
+                "a RST inside the window, with another number than the next: challenged",
+            ),
         }
     }
 }
@@ -204,72 +230,6 @@ pub struct CertificateFacts {
     pub key: String,
     /// Size of the DER encoding in bytes.
     pub bytes: usize,
-}
-
-/// What an attacker did to a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Attack {
-    /// The connection, in the direction of what was sent: local is what its packets have as source.
-    pub flow: Flow,
-    /// Where in that direction's stream it is: bytes before it.
-    pub offset: u64,
-    /// What.
-    pub deed: Deed,
-}
-
-/// Kinds of attacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
-    /// One bit of a record was flipped.
-    Flipped {
-        /// The record's number among those that say they are application data.
-        record: u64,
-        /// The bit of its fragment.
-        bit: u64,
-    },
-    /// A record was sent a second time.
-    Replayed {
-        /// As for `Flipped`.
-        record: u64,
-    },
-    /// TLS 1.3 was taken out of a ClientHello.
-    VersionStripped,
-    /// Nothing of this direction was passed on from here: a FIN instead.
-    Truncated {
-        /// The last record that passed, as for `Flipped`.
-        record: u64,
-    },
-}
-
-impl Deed {
-    /// The words of all kinds.
-    pub const WORDS: [&str; 4] = ["flip", "replay", "strip-version", "truncate"];
-
-    /// A stable short word, as in lab files.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Flipped { .. } => "flip",
-            Self::Replayed { .. } => "replay",
-            Self::VersionStripped => "strip-version",
-            Self::Truncated { .. } => "truncate",
-        }
-    }
-}
-
-impl fmt::Display for Deed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flipped { record, bit } => {
-                write!(f, "flips bit {bit} of encrypted record {record}")
-            }
-            Self::Replayed { record } => write!(f, "sends encrypted record {record} again"),
-            Self::VersionStripped => f.write_str("takes TLS 1.3 out of the ClientHello"),
-            Self::Truncated { record } => {
-                write!(f, "ends the connection behind encrypted record {record}")
-            }
-        }
-    }
 }
 
 /// Something a program on a node did or learnt.
@@ -499,6 +459,20 @@ pub enum Fact {
         /// Bytes of their fragments.
         sealed_bytes: u64,
     },
+    /// An attacker could read a recorded connection.
+    Recovered {
+        /// The connection, local being the client.
+        flow: Flow,
+        /// What it found.
+        recovery: Box<Recovery>,
+    },
+    /// An attacker could not read a recorded connection.
+    NotRecovered {
+        /// The connection, local being the client.
+        flow: Flow,
+        /// Why.
+        error: String,
+    },
     /// A step of the scenario failed.
     StepFailed {
         /// Why.
@@ -539,6 +513,8 @@ impl Fact {
             | Self::ProgramEnded { .. }
             | Self::Intercepted { .. }
             | Self::Attacked(_)
+            | Self::Recovered { .. }
+            | Self::NotRecovered { .. }
             | Self::Overheard { .. }
             | Self::Closed(_) => None,
         }

@@ -212,7 +212,8 @@ fn door_plate(arguments: &Arguments, plan: &Plan, standing: &Standing, folder: &
         | Role::Alb(_)
         | Role::App(_)
         | Role::Program(_)
-        | Role::Interceptor(_) => None,
+        | Role::Interceptor(_)
+        | Role::Attacker(_) => None,
     });
     let records: Vec<_> = zones.flatten().collect();
     if !records.is_empty() {
@@ -252,7 +253,7 @@ fn suggestions(plan: &Plan, node: &str) -> Vec<String> {
                 Some(words.join(" "))
             }
             // Not by a program.
-            Action::Renew { .. } => None,
+            Action::Renew { .. } | Action::Attack(_) => None,
         })
         .collect();
     commands.dedup();

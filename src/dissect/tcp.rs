@@ -35,7 +35,6 @@ struct Stream {
     /// SYN and SYN-ACK were seen; the ACK that completes the handshake was, or it was passed by.
     syn_ack: bool,
     established: bool,
-    reset: bool,
     analysis: Analysis,
     directions: [Reassembly; 2],
     application: Application,
@@ -99,23 +98,21 @@ impl Streams {
         );
         push_finding(out, &finding);
 
-        if !stream.reset {
-            let Stream {
-                directions,
-                application,
-                ..
-            } = stream;
-            let ended = directions[side].accept(
-                data_sequence,
-                segment.payload,
-                segment.flags.fin(),
-                |data| application.feed(side, data, keys, out),
-            );
-            if ended {
-                application.close(side, out);
-            }
+        // Also after a RST, which the other side may not have believed.
+        let Stream {
+            directions,
+            application,
+            ..
+        } = stream;
+        let ended = directions[side].accept(
+            data_sequence,
+            segment.payload,
+            segment.flags.fin(),
+            |data| application.feed(side, data, keys, out),
+        );
+        if ended {
+            application.close(side, out);
         }
-        stream.reset |= segment.flags.rst();
         Dissected {
             stream: index,
             note,
@@ -146,7 +143,6 @@ impl Streams {
             scales: [None; 2],
             syn_ack: false,
             established: false,
-            reset: false,
             analysis: Analysis::default(),
             directions: Default::default(),
             application: Application::new(ends),

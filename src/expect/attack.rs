@@ -5,6 +5,7 @@ use super::{Evidence, Record, Ruling, flags};
 use crate::dissect::message::Frame;
 use crate::event::{Attack, Deed, Fact};
 use crate::name::Name;
+use crate::wire::packet::Packet;
 
 /// The attacker did this.
 pub(super) fn did(record: &Record<'_>, node: &Name, deed: &str) -> Ruling {
@@ -93,9 +94,14 @@ pub(crate) fn shows(frame: &Frame, attack: &Attack) -> bool {
     let end = start + tcp.data as u64;
     match attack.deed {
         Deed::Truncated { .. } => flags(frame).fin() && attack.offset == end,
-        Deed::Flipped { .. } | Deed::Replayed { .. } | Deed::VersionStripped => {
-            (start..end).contains(&attack.offset)
+        Deed::Reset { sequence } => {
+            let raw = Packet::read(&frame.bytes).and_then(|p| p.tcp().map(|t| t.sequence));
+            flags(frame).rst() && raw == Some(sequence)
         }
+        Deed::Flipped { .. }
+        | Deed::Replayed { .. }
+        | Deed::VersionStripped
+        | Deed::HelloReplayed => (start..end).contains(&attack.offset),
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::{Record, has_address};
 use crate::dissect::message::{Frame, TcpPart};
+use crate::event::Direction;
 use crate::lab::plan::{Connection, Plan};
 use crate::wire::packet::{Flags, Packet};
 
@@ -72,12 +73,19 @@ pub(crate) struct Middle {
     pub(crate) sends: bool,
 }
 
-/// Who is in the middle of the connection of `frame`, when somebody is. At the taps of that node the NIC tells which
+/// Who sent a forged frame; or who is in the middle of its connection, when somebody is. At the taps of that node the NIC tells which
 /// of its two connections it is, at others it is the one of the clients' side.
 pub(crate) fn middle(plan: &Plan, frame: &Frame) -> Option<Middle> {
     let topology = &plan.topology;
     let (source, destination) = (frame.source, frame.destination);
     frame.stream?;
+    let node = topology.tap(frame.tap).node;
+    if frame.direction == Direction::Out
+        && plan.attacks(node)
+        && !has_address(topology, &topology.nodes[node].name, source.ip())
+    {
+        return Some(Middle { node, sends: true });
+    }
     let concerned = topology.intercepts.iter();
     let intercept = concerned
         .into_iter()

@@ -158,7 +158,9 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::ResponseReceived { flow, .. }
         | Fact::Intercepted { client: flow, .. }
         | Fact::Attacked(Attack { flow, .. })
-        | Fact::Overheard { flow, .. } => Some(*flow),
+        | Fact::Overheard { flow, .. }
+        | Fact::Recovered { flow, .. }
+        | Fact::NotRecovered { flow, .. } => Some(*flow),
         Fact::CertificateRenewed { .. }
         | Fact::LookupSent { .. }
         | Fact::LookupAnswered { .. }

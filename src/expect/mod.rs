@@ -23,6 +23,7 @@ mod milestones;
 mod packets;
 mod pre_master;
 mod program;
+mod recovered;
 mod tcp;
 mod timing;
 mod tls;
@@ -157,6 +158,11 @@ fn rule(record: &Record<'_>, check: &Check) -> Ruling {
             text,
             readable,
         } => attack::read(record, node, text, *readable),
+        Check::Recovered {
+            node,
+            connection,
+            outcome,
+        } => recovered::outcome(record, node, connection, outcome),
         Check::Reads {
             what,
             on,

@@ -5,7 +5,7 @@ use super::error::{Span, advice};
 use super::network::Network;
 use super::pki::host_name;
 use super::plan::{
-    Acceptance, Check, Connection, Count, Expectation, KeysCheck, Milestone, PacketFilter,
+    Acceptance, Check, Connection, Count, Expectation, KeysCheck, Milestone, Outcome, PacketFilter,
     PreMasterCheck, TlsCheck, Viewer, WhoReads,
 };
 use super::speech::{group, suite, version};
@@ -17,7 +17,8 @@ use crate::units::Bytes;
 use crate::wire::tls::{alert_names, alert_number};
 
 /// The families, by their keys.
-const FAMILIES: [&str; 17] = [
+const FAMILIES: [&str; 18] = [
+    "recovered",
     "reads",
     "program",
     "attack",
@@ -115,6 +116,7 @@ impl Reader<'_, '_> {
             "attack" => self.attack(&mut table),
             "failed" => self.failed(&mut table),
             "reads" => self.reads(&mut table),
+            "recovered" => self.recovered(&mut table),
             _ => self.target(&mut table),
         };
         table.finish();
@@ -157,6 +159,23 @@ impl Reader<'_, '_> {
         Some(Check::Attacked {
             node: node?,
             deed: deed?.to_owned(),
+        })
+    }
+
+    fn recovered(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let node = self.node(table.required("by", "\"mallory\""));
+        let on = table.required("on", "\"user -> alb:443\"");
+        let connection = on.and_then(|i| self.connection(i));
+        let what = table.exactly_one(&["text", "fails"])?;
+        let text = what.prose(300);
+        Some(Check::Recovered {
+            node: node?,
+            connection: connection?,
+            outcome: if what.key == "text" {
+                Outcome::Text(text?)
+            } else {
+                Outcome::Fails(text?)
+            },
         })
     }
 
@@ -464,30 +483,10 @@ impl Reader<'_, '_> {
 
     /// `user -> alb:443`, or `user -> alb:443 #2` for the second of them.
     fn connection(&self, item: Item<'_>) -> Option<Connection> {
-        let text = item.text()?;
-        let parts = text.split_once("->").and_then(|(from, to)| {
-            let (to, port) = to.trim().rsplit_once(':')?;
-            let (port, nth) = match port.split_once('#') {
-                Some((port, nth)) => (port, nth.trim().parse::<usize>().ok()?),
-                None => (port, 1),
-            };
-            Some((
-                from.trim(),
-                to.trim(),
-                port.trim().parse::<u16>().ok()?,
-                nth,
-            ))
-        });
-        let Some((from, to, port @ 1.., nth @ 1..)) = parts else {
-            let label = "expected two nodes and a port such as \"user -> alb:443\", perhaps with \"#2\" for the second";
-            item.wrong(format!("`{text}` is not a connection"), label, None);
-            return None;
-        };
-        let from = self.network.node(&item, from);
-        let to = self.network.node(&item, to);
+        let (from, to, port, nth) = connection_parts(item, self.network)?;
         Some(Connection {
-            from: self.network.nodes[from?].name.clone(),
-            to: self.network.nodes[to?].name.clone(),
+            from: self.network.nodes[from].name.clone(),
+            to: self.network.nodes[to].name.clone(),
             port,
             nth,
         })
@@ -496,6 +495,35 @@ impl Reader<'_, '_> {
     fn tap(&self, item: Item<'_>) -> Option<Name> {
         tap(item, self.topology?)
     }
+}
+
+/// `user -> alb:443`, or `user -> alb:443 #2` for the second of them: the two nodes, the port, the number.
+pub(super) fn connection_parts(
+    item: Item<'_>,
+    network: &Network<'_>,
+) -> Option<(usize, usize, u16, usize)> {
+    let text = item.text()?;
+    let parts = text.split_once("->").and_then(|(from, to)| {
+        let (to, port) = to.trim().rsplit_once(':')?;
+        let (port, nth) = match port.split_once('#') {
+            Some((port, nth)) => (port, nth.trim().parse::<usize>().ok()?),
+            None => (port, 1),
+        };
+        Some((
+            from.trim(),
+            to.trim(),
+            port.trim().parse::<u16>().ok()?,
+            nth,
+        ))
+    });
+    let Some((from, to, port @ 1.., nth @ 1..)) = parts else {
+        let label = "expected two nodes and a port such as \"user -> alb:443\", perhaps with \"#2\" for the second";
+        item.wrong(format!("`{text}` is not a connection"), label, None);
+        return None;
+    };
+    let from = network.node(&item, from);
+    let to = network.node(&item, to);
+    Some((from?, to?, port, nth))
 }
 
 /// A link or a tap, by name.

@@ -231,16 +231,19 @@ fn manner(table: &mut Fields<'_>, pki: &Pki<'_>) -> Option<Manner> {
 
 fn record(table: &mut Fields<'_>) -> Option<RecordChoice> {
     let from = table.required("from", "\"client\"");
-    let from = from.and_then(|i| {
-        let known = [("client", Side::Client), ("server", Side::Server)];
-        i.one_of("side", &known)
-    });
+    let from = from.and_then(side);
     let number = table.required("record", "2");
     let number = number.and_then(|i| i.integer(1..=u64::MAX));
     Some(RecordChoice {
         from: from?,
         number: number?,
     })
+}
+
+/// "client" or "server".
+pub(super) fn side(item: Item<'_>) -> Option<Side> {
+    let known = [("client", Side::Client), ("server", Side::Server)];
+    item.one_of("side", &known)
 }
 
 /// The attacker's TLS is a usual one; only whose certificate it has is not.

@@ -14,6 +14,7 @@ use miette::NamedSource;
 
 pub mod plan;
 
+mod attacker;
 mod decode;
 mod error;
 mod expectations;
@@ -222,7 +223,8 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
     let topology = topology.map(|laid| intercept::lay(&rules, laid));
     let named = topology.as_ref().filter(|_| mistakes.count() == before);
     let pki = Pki::read(&mut root);
-    let roles = roles::read(&mut root, &network, &pki);
+    let mut roles = roles::read(&mut root, &network, &pki);
+    roles.extend(attacker::read(&network, named));
     let steps = scenario::steps(&mut root, &network, &pki);
     let timeline = scenario::timeline(&mut root);
     let expert = root.or("expert", Vec::new(), |i| i.each(|line| line.prose(200)));

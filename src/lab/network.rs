@@ -88,6 +88,7 @@ pub(super) struct Programs<'a> {
     pub(super) app: Option<Item<'a>>,
     pub(super) program: Option<Item<'a>>,
     pub(super) interceptor: Option<Item<'a>>,
+    pub(super) attacker: Option<Item<'a>>,
 }
 
 impl<'a> Network<'a> {
@@ -276,6 +277,7 @@ impl<'a> Network<'a> {
             app: table.optional("app"),
             program: table.optional("program"),
             interceptor: table.optional("interceptor"),
+            attacker: table.optional("attacker"),
         };
         let shape = match (container, docker) {
             (Some(container), _) => {
@@ -294,8 +296,18 @@ impl<'a> Network<'a> {
                     app,
                     program,
                     interceptor,
+                    attacker,
                 } = programs;
-                let none = [default, browser, resolver, alb, app, program, interceptor];
+                let none = [
+                    default,
+                    browser,
+                    resolver,
+                    alb,
+                    app,
+                    program,
+                    interceptor,
+                    attacker,
+                ];
                 for extra in none.into_iter().flatten() {
                     let message = format!("a docker host has no `{}`", extra.key);
                     let label = "expected programs in its containers only";

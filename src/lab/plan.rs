@@ -8,7 +8,7 @@ use crate::dissect::filter::Filter;
 use crate::event::{CertificateDefect, HandshakeKind};
 use crate::name::Name;
 use crate::net::topology::Topology;
-use crate::role::config::Role;
+use crate::role::config::{Attempt, Role};
 use crate::time::UnixSeconds;
 use crate::tls::config::{Group, PkiSpec, Suite, Version};
 use crate::units::Bytes;
@@ -96,6 +96,13 @@ impl Plan {
         Some(&self.topology.nodes[*node].name)
     }
 
+    /// Whether the program on a node is an attacker beside the path.
+    #[must_use]
+    pub fn attacks(&self, node: usize) -> bool {
+        let mut roles = self.roles.iter();
+        roles.any(|(n, role)| *n == node && matches!(role, Role::Attacker(_)))
+    }
+
     /// Every real program that the lab runs, in the order of the file: node, command, whether it keeps root's rights.
     #[must_use]
     pub fn commands(&self) -> Vec<(&Name, &[String], bool)> {
@@ -181,6 +188,8 @@ pub enum Action {
         /// The certificate, by name.
         certificate: String,
     },
+    /// An attacker attacks.
+    Attack(Attempt),
 }
 
 /// An http or https URL, in parts.
@@ -449,6 +458,15 @@ pub enum Check {
         /// Whether it could.
         readable: bool,
     },
+    /// What became of an attacker's attempt to read a recorded connection.
+    Recovered {
+        /// Its node.
+        node: Name,
+        /// Which connection.
+        connection: Connection,
+        /// How it went.
+        outcome: Outcome,
+    },
     /// Whether something of the plan's [`WhoReads`] can be read on a link.
     Reads {
         /// What: see [`ReadItem::what`].
@@ -542,6 +560,15 @@ pub struct Acceptance {
     pub chain: Option<Vec<String>>,
 }
 
+/// How an attempt to read a recorded connection went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it was read, as the two sides had it, and this text is in it.
+    Text(String),
+    /// Nothing was read, for a reason that says this.
+    Fails(String),
+}
+
 /// A display filter, as written and as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PacketFilter {
@@ -566,6 +593,7 @@ impl Check {
             | Self::NeverSees { .. }
             | Self::Attacked { .. }
             | Self::Reads { .. }
+            | Self::Recovered { .. }
             | Self::Clean => true,
             Self::CertificateAccepted { .. }
             | Self::CertificateRefused { .. }

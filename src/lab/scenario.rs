@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::attacker;
 use super::decode::{Fields, Item};
 use super::error::advice;
 use super::network::Network;
@@ -78,6 +79,15 @@ fn step(item: Item<'_>, network: &Network<'_>, pki: &Pki<'_>) -> Option<Step> {
             at: at?,
             node: node.name.clone(),
             action: Action::Run(run?),
+        });
+    }
+    if node.programs.attacker.is_some() {
+        let attempt = attacker::attempt(&mut action, network, pki);
+        action.finish();
+        return Some(Step {
+            at: at?,
+            node: node.name.clone(),
+            action: Action::Attack(attempt?),
         });
     }
     if let Some(alb) = node.programs.alb

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use crate::net::topology::Topology;
 use crate::role::config::Role;
 
-/// Every NIC of a node with a browser, the server's side of nodes in the middle, and the NICs through which load balancers reach their targets, unless clients
+/// Every NIC of a node with a browser, of an attacker, the server's side of nodes in the middle, and
+/// the NICs through which load balancers reach their targets, unless clients
 /// come in through them.
 pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)]) -> Vec<usize> {
     let mut taps = BTreeSet::new();
@@ -28,6 +29,7 @@ pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)]) -> Vec<usi
             }
             // On its other side are the connections that the clients opened.
             Role::Interceptor(_) => taps.extend(topology.nodes[*node].nics.get(1)),
+            Role::Attacker(_) => taps.extend(&topology.nodes[*node].nics),
             Role::Alb(_) | Role::App(_) | Role::Program(_) => {}
         }
     }

@@ -222,7 +222,7 @@ fn the_expected_moments_follow_from_the_delays() {
                 Role::Alb(a) => alb = Some(a),
                 Role::App(a) => app = Some(a),
                 Role::Resolver(r) => assert_eq!(r.takes, Duration::ZERO),
-                Role::Program(_) | Role::Interceptor(_) => unreachable!(),
+                Role::Program(_) | Role::Interceptor(_) | Role::Attacker(_) => unreachable!(),
             }
         }
         let (browser, alb, app) = (browser.unwrap(), alb.unwrap(), app.unwrap());

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::rows::{end_name, end_names, speakers};
 use super::text::{millis, printable};
 use crate::dissect::message::{Frame, HttpHead, Message, TcpNote, TcpPart};
-use crate::event::{Attack, CertificateDefect, Event, Fact, What};
+use crate::event::{Attack, CertificateDefect, DropCause, Event, Fact, What};
 use crate::expect::role_of;
 use crate::lab::plan::Plan;
 use crate::name::Name;
@@ -33,6 +33,8 @@ pub struct Annotator {
     refused: BTreeMap<(SocketAddr, SocketAddr), (CertificateDefect, String)>,
     /// What attackers did, and who.
     attacks: Vec<(Name, Attack)>,
+    /// Challenge ACKs: when, from where, to where.
+    challenges: Vec<(Instant, SocketAddr, SocketAddr)>,
 }
 
 /// What is known of a connection, under (initiator, other end).
@@ -66,6 +68,15 @@ impl Annotator {
         {
             let why = (*defect, error.clone());
             self.refused.insert((flow.local, flow.remote), why);
+        }
+        if let What::Dropped {
+            cause: DropCause::Challenged,
+            bytes,
+            ..
+        } = &event.what
+            && let Some((from, to)) = Packet::read(bytes).and_then(|p| p.ports())
+        {
+            self.challenges.push((event.at, to, from));
         }
     }
 
@@ -145,8 +156,11 @@ impl Annotator {
                     after.unwrap_or_default()
                 ))
             }
+            // A forged one has a comment of its own.
+            TcpPart::Reset if !self.attacked(frame).is_empty() => None,
             TcpPart::Reset => Some(self.reset(frame, ends)),
-            TcpPart::Data | TcpPart::Ack | TcpPart::Fin => None,
+            TcpPart::Ack => self.challenge(frame, ends),
+            TcpPart::Data | TcpPart::Fin => None,
         }
     }
 

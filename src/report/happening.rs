@@ -183,6 +183,18 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
                 format!("could read: {read}; and not: {sealed}"),
             )
         }
+        Fact::Recovered { flow, recovery } => (
+            "recovered",
+            format!(
+                "reads the recorded connection {flow}: {} bytes of the client, {} of the server",
+                recovery.client_data.len(),
+                recovery.server_data.len()
+            ),
+        ),
+        Fact::NotRecovered { flow, error } => (
+            "not-recovered",
+            format!("cannot read the recorded connection {flow}: {error}"),
+        ),
         Fact::StepFailed { error } => ("step-failed", error.clone()),
     }
 }

@@ -120,6 +120,8 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::Intercepted { .. }
         | Fact::Attacked(_)
         | Fact::Overheard { .. }
+        | Fact::Recovered { .. }
+        | Fact::NotRecovered { .. }
         | Fact::StepFailed { .. } => Some(Tone::Bad),
         Fact::LookupSent { .. }
         | Fact::LookupAnswered { .. }

@@ -131,9 +131,12 @@ pub(super) fn passed_on(plan: &Plan, frame: &Frame) -> Option<Middle> {
     let middle = middle(plan, frame)?;
     let ends_tls = plan.roles.iter().any(|(node, role)| match role {
         Role::Interceptor(i) => *node == middle.node && matches!(i.manner, Manner::Terminate(_)),
-        Role::Browser(_) | Role::Resolver(_) | Role::Alb(_) | Role::App(_) | Role::Program(_) => {
-            false
-        }
+        Role::Browser(_)
+        | Role::Resolver(_)
+        | Role::Alb(_)
+        | Role::App(_)
+        | Role::Program(_)
+        | Role::Attacker(_) => false,
     });
     (!ends_tls).then_some(middle)
 }
@@ -173,7 +176,7 @@ impl End {
             (Some(Role::Resolver(_)), _) => 0,
             (Some(Role::Browser(_)), _) => 1,
             (Some(Role::Program(program)), _) if program.ready.is_none() => 1,
-            (None, NodeKind::Router) | (Some(Role::Interceptor(_)), _) => 2,
+            (None, NodeKind::Router) | (Some(Role::Interceptor(_) | Role::Attacker(_)), _) => 2,
             (Some(Role::Alb(_)), _) => 3,
             (Some(Role::App(_) | Role::Program(_)), _) | (None, NodeKind::DockerHost { .. }) => 4,
             (None, NodeKind::Host) => 5,
@@ -225,7 +228,7 @@ fn losses(record: &Record<'_>) -> BTreeMap<PacketId, (DropCause, Option<Name>)> 
         else {
             continue;
         };
-        if *cause != DropCause::FinGuard {
+        if !cause.arrived() {
             lost.insert(*packet, (*cause, link.clone()));
         }
     }

@@ -9,7 +9,9 @@ use crate::tls::config::{ClientTls, ServerTls};
 
 mod attack;
 
-pub use attack::{Interceptor, Manner, RecordChoice, Side, Terminate};
+pub use attack::{
+    Attacker, Attempt, Guess, Interceptor, Manner, RecordChoice, Side, Terminate, Victim,
+};
 
 /// The program on a node.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub enum Role {
     Program(Program),
     /// An attacker in the middle of connections.
     Interceptor(Interceptor),
+    /// An attacker beside connections.
+    Attacker(Attacker),
 }
 
 impl Role {
@@ -38,7 +42,7 @@ impl Role {
     /// Whether it needs our own network, in virtual time: the kernel's routers hand nobody foreign flows.
     #[must_use]
     pub const fn is_virtual_only(&self) -> bool {
-        matches!(self, Self::Interceptor(_))
+        matches!(self, Self::Interceptor(_) | Self::Attacker(_))
     }
 }
 

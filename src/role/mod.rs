@@ -14,6 +14,7 @@ use crate::world::Executor;
 
 pub mod alb;
 pub mod app;
+pub mod attacker;
 pub mod browser;
 pub mod config;
 mod dns;

@@ -11,8 +11,9 @@ use crate::event::{Event, Trace, What};
 use crate::lab::plan::{Action, Plan};
 use crate::name::Name;
 use crate::rng::{Entropy, Seed};
+use crate::role::attacker::{Attacker, Ear};
 use crate::role::browser::{Browser, Destination};
-use crate::role::config::{Manner, Role};
+use crate::role::config::{Attempt, Manner, Role};
 use crate::role::{Chance, Node, alb, app, interceptor, resolver};
 use crate::stack::TcpOptions;
 use crate::tls::authority::Pki;
@@ -63,7 +64,7 @@ pub(super) fn populate(
     kernel: Option<&Kernel>,
     foreign: bool,
 ) -> Result<Machines, RunError> {
-    let pki = Pki::build(&plan.pki, entropy)?;
+    let pki = Rc::new(Pki::build(&plan.pki, entropy)?);
     let machines = match kernel {
         Some(kernel) => programs::start(world, kernel, plan, &pki, entropy, trace)?,
         None => Machines::new(),
@@ -81,6 +82,7 @@ pub(super) fn populate(
     };
     let mut browsers = BTreeMap::new();
     let mut balancers = BTreeMap::new();
+    let mut attackers = BTreeMap::new();
     for (index, role) in &plan.roles {
         let name = plan.topology.nodes[*index].name.clone();
         let node = Node {
@@ -97,6 +99,15 @@ pub(super) fn populate(
                     .map_err(|source| tls_error(&name, source))?;
                 let browser = Browser::new(node, config.clone(), tls);
                 browsers.insert(name.clone(), Rc::new(browser));
+                Ok(())
+            }
+            Role::Attacker(config) => {
+                let ear = Ear::at(config.taps.clone());
+                trace.attach(ear.sink());
+                // An attacker has a NIC, as every host.
+                let nic = plan.topology.nodes[*index].nics.first();
+                let raw = world.raw_sender(nic.copied().unwrap_or_default());
+                attackers.insert(name.clone(), Rc::new(Attacker::new(node, ear, raw)));
                 Ok(())
             }
             // Running already.
@@ -172,6 +183,20 @@ pub(super) fn populate(
                 world.executor().spawn_foreground(async move {
                     clock.sleep(at).await;
                     balancer.renew(port, setup, facts);
+                });
+            }
+            Action::Attack(attempt) => {
+                let attacker = attackers.get(&step.node).cloned();
+                let attacker =
+                    attacker.ok_or_else(|| RunError::CannotAct(step.node.to_string()))?;
+                let pki = pki.clone();
+                world.executor().spawn_foreground(async move {
+                    clock.sleep(at).await;
+                    let key = match &attempt {
+                        Attempt::StealKey { certificate, .. } => pki.identity(certificate).ok(),
+                        Attempt::Reset { .. } | Attempt::ReplayHello(_) => None,
+                    };
+                    attacker.attempt(&attempt, key).await;
                 });
             }
             Action::Run(command) => {

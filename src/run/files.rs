@@ -35,7 +35,8 @@ struct Capture {
     writer: Writer,
     /// For each tap of the lab: its interface here.
     interface_of: BTreeMap<usize, usize>,
-    commented: bool,
+    /// It is the main capture, in some form.
+    main: bool,
 }
 
 enum Writer {
@@ -85,7 +86,7 @@ impl Files {
             let file = AtomicFile::create(&path).map_err(|e| capture_error(&path, e))?;
             let writer = PcapWriter::new(file, plan.clock, &interfaces(plan, main))
                 .map_err(|e| capture_error(&path, e))?;
-            files.add(Some(path), Writer::Pcap(writer), main, false);
+            files.add(Some(path), Writer::Pcap(writer), main, true);
         }
         for (tap, nic) in plan.topology.nics.iter().enumerate() {
             let path = folder.join(format!("{lab}.{}.pcapng", nic.name));
@@ -98,28 +99,31 @@ impl Files {
         Ok(files)
     }
 
-    fn add(&mut self, path: Option<PathBuf>, writer: Writer, taps: &[usize], commented: bool) {
+    fn add(&mut self, path: Option<PathBuf>, writer: Writer, taps: &[usize], main: bool) {
         let interface_of = taps.iter().enumerate().map(|(n, tap)| (*tap, n)).collect();
         self.captures.push(Capture {
             path,
             writer,
             interface_of,
-            commented,
+            main,
         });
     }
 
-    /// A packet passed a tap. `comments` go to the main capture.
-    pub(super) fn packet(&mut self, crossing: &Crossing<'_>, comments: &[String]) {
+    /// A packet passed a tap. `comments` go to the main capture; without them it does not belong there.
+    pub(super) fn packet(&mut self, crossing: &Crossing<'_>, comments: Option<&[String]>) {
         self.write_pending();
         for capture in &mut self.captures {
             let Some(&interface) = capture.interface_of.get(&crossing.tap.0) else {
                 continue;
             };
+            if capture.main && comments.is_none() {
+                continue;
+            }
             let packet = Packet {
                 // The NICs of a lab are few.
                 interface: interface as u32,
                 peer: self.peers[crossing.tap.0],
-                comments: if capture.commented { comments } else { &[] },
+                comments: comments.filter(|_| capture.main).unwrap_or_default(),
                 at: crossing.at,
                 direction: crossing.direction,
                 id: crossing.packet,
@@ -273,7 +277,8 @@ fn names(plan: &Plan) -> Vec<(IpAddr, String)> {
             | Role::Resolver(_)
             | Role::App(_)
             | Role::Program(_)
-            | Role::Interceptor(_) => None,
+            | Role::Interceptor(_)
+            | Role::Attacker(_) => None,
         });
         let name = alb.unwrap_or_else(|| topology.nodes[nic.node].name.to_string());
         names.entry(nic.address).or_default().push(name);

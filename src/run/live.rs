@@ -119,12 +119,12 @@ impl Sink for Live {
         self.counts.all += 1;
         // A packet that is lost before it passes a tap of the main capture is told as an event.
         if !self.plan.main_taps.contains(&crossing.tap.0) {
-            self.files.packet(crossing, &[]);
+            self.files.packet(crossing, None);
             return;
         }
         self.counts.main += 1;
         let (frame, comments) = self.look(crossing);
-        self.files.packet(crossing, &comments);
+        self.files.packet(crossing, Some(&comments));
         let line = self.lines.packet(&frame, self.counts.main, &self.plan);
         self.say(line);
     }

@@ -323,8 +323,12 @@ fn refuse_static_rsa(plan: &Plan) -> Result<(), RunError> {
                 let mut sides = alb.listeners.iter().filter_map(|l| l.tls.as_ref());
                 sides.any(|tls| speaks(&tls.suites))
             }
-            // An interceptor runs in virtual time only.
-            Role::Resolver(_) | Role::App(_) | Role::Program(_) | Role::Interceptor(_) => false,
+            // Attackers run in virtual time only.
+            Role::Resolver(_)
+            | Role::App(_)
+            | Role::Program(_)
+            | Role::Interceptor(_)
+            | Role::Attacker(_) => false,
         };
         if found {
             let name = plan.topology.nodes[*index].name.to_string();

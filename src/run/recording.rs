@@ -1,5 +1,7 @@
 //! Listens to the trace: keeps the events, dissects what every tap sees, and hands packets and secrets to the files.
 
+use std::collections::BTreeSet;
+
 use super::files::Files;
 use crate::dissect::message::Frame;
 use crate::dissect::{Dissector, Sight};
@@ -24,6 +26,8 @@ pub(super) struct Recording {
     held: Option<Vec<Held>>,
     /// Packets are not recorded at all.
     deaf: bool,
+    /// What attackers sent: seen where it left, and in the main capture not once more where it arrives.
+    forged: BTreeSet<PacketId>,
     annotator: Annotator,
     main_eyes: Option<Eyes>,
     tap_eyes: Vec<Eyes>,
@@ -117,16 +121,20 @@ impl Sink for Recording {
         let (eyes, record) = (&mut self.tap_eyes[tap], &mut self.taps[tap]);
         record.frames.push(eyes.holder.frame(crossing, name));
         record.observed.push(eyes.observer.frame(crossing, name));
-        let mut comments = Vec::new();
+        let mut comments = None;
         if let Some(eyes) = &mut self.main_eyes
             && plan.main_taps.contains(&tap)
+            && !self.forged.contains(&crossing.packet)
         {
+            if crossing.direction == Direction::Out && plan.attacks(plan.topology.nics[tap].node) {
+                self.forged.insert(crossing.packet);
+            }
             let frame = eyes.holder.frame(crossing, name);
-            comments = self.annotator.comment(&frame, plan);
+            comments = Some(self.annotator.comment(&frame, plan));
             self.main.push(frame);
             self.observed.push(eyes.observer.frame(crossing, name));
         }
-        self.files.packet(crossing, &comments);
+        self.files.packet(crossing, comments.as_deref());
     }
 
     fn event(&mut self, event: &Event) {

@@ -5,6 +5,7 @@ use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 
 use super::TcpOptions;
 use super::congestion::Congestion;
+use super::reset::{Numbers, Verdict};
 use crate::time::Instant;
 use crate::wire::packet::{FlowKey, Segment};
 
@@ -52,6 +53,7 @@ pub(super) struct Flow {
     /// Largest packet that the way to the peer carries, where that is known to be less than our NIC's MTU.
     pub(super) path_mtu: Option<usize>,
     congestion: Option<Congestion>,
+    pub(super) numbers: Numbers,
     pub(super) options: TcpOptions,
     pub(super) key: FlowKey,
 }
@@ -124,6 +126,7 @@ impl Flow {
             mss,
             path_mtu: None,
             congestion: None,
+            numbers: Numbers::default(),
             options,
             key,
         }
@@ -154,9 +157,29 @@ impl Flow {
             && self.socket().send_queue() == 0
     }
 
+    /// What becomes of a RST. While the handshake lasts, and at the very end, that is smoltcp's affair.
+    pub(super) fn judge_reset(&mut self, segment: &Segment<'_>) -> Verdict {
+        match self.state() {
+            State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck => self
+                .numbers
+                .judge(segment.sequence, self.options.receive_buffer),
+            State::Closed
+            | State::Listen
+            | State::SynSent
+            | State::SynReceived
+            | State::TimeWait => Verdict::Believe,
+        }
+    }
+
     /// Notes a segment before the socket sees it.
     pub(super) fn on_segment(&mut self, segment: &Segment<'_>, now: Instant) {
         self.heard = now;
+        self.numbers.on_received(segment);
         if segment.flags.rst() {
             let end = if self.state() == State::SynSent {
                 End::Refused
@@ -250,6 +273,7 @@ impl Flow {
 
     /// Notes a segment that the socket sends.
     pub(super) fn on_sent(&mut self, segment: &Segment<'_>) {
+        self.numbers.on_sent(segment);
         if segment.payload.is_empty() {
             return;
         }

@@ -28,6 +28,7 @@ mod flow;
 mod host;
 mod icmp;
 mod listener;
+mod reset;
 mod stream;
 mod table;
 mod timers;
@@ -42,6 +43,7 @@ pub use udp::UdpSocket;
 use device::Port;
 use flow::{End, Flow};
 use listener::Listener;
+use reset::Verdict;
 use table::FlowTable;
 use timers::Timers;
 use udp::UdpPort;
@@ -240,6 +242,16 @@ impl Stack {
                 if flow.guards_against(&segment) {
                     return Err(DropCause::FinGuard);
                 }
+                if segment.flags.rst() {
+                    match flow.judge_reset(&segment) {
+                        Verdict::Believe => {}
+                        Verdict::Ignore => return Err(DropCause::OutsideWindow),
+                        Verdict::Challenge => {
+                            self.challenge(id);
+                            return Err(DropCause::Challenged);
+                        }
+                    }
+                }
                 flow.on_segment(&segment, now);
                 let syn_ack = segment.flags.syn() && segment.flags.ack();
                 if flow.has_repeats() {
@@ -412,6 +424,30 @@ impl Stack {
         let flow = self.flows[id as usize].as_deref_mut();
         for _ in 0..flow.map_or(0, Flow::takes_repeats) {
             self.feed(id, bytes.clone());
+        }
+    }
+
+    /// Asks the peer whether it has reset the connection: an ACK that says where we are (RFC 5961 §3.2).
+    fn challenge(&mut self, id: u32) {
+        let now = self.clock.now();
+        let Some(flow) = &mut self.flows[id as usize] else {
+            return;
+        };
+        let (IpAddr::V4(from), IpAddr::V4(to)) = (flow.key.local.ip(), flow.key.remote.ip()) else {
+            return;
+        };
+        let ports = (flow.key.local.port(), flow.key.remote.port());
+        let Some((sequence, acknowledgment, window)) = flow.numbers.challenge(now) else {
+            return;
+        };
+        let packet = etherparse::PacketBuilder::ipv4(from.octets(), to.octets(), 64)
+            .tcp(ports.0, ports.1, sequence, window)
+            .ack(acknowledgment);
+        let mut bytes = Vec::new();
+        // Writing to memory does not fail.
+        if packet.write(&mut bytes, &[]).is_ok() {
+            self.outgoing.push_back((flow.nic, bytes, None));
+            self.notify();
         }
     }
 

@@ -16,10 +16,13 @@ use crate::stack::{Host, NicConfig, Pool, Stack, StackConfig, TcpOptions};
 use crate::time::{Clock, Instant, UnixSeconds};
 
 mod executor;
+mod raw;
 mod virtual_time;
 mod wall_time;
 
 pub use executor::Executor;
+use raw::RawQueue;
+pub use raw::RawSender;
 pub use wall_time::{Device, Watches};
 
 /// What a world is made of.
@@ -63,6 +66,7 @@ pub struct World {
     /// Called when an instant is being settled, before packets leave the stacks.
     before_packets: Vec<Box<dyn FnMut()>>,
     watches: Watches,
+    raw: RawQueue,
 }
 
 /// How a run came to its end.
@@ -134,6 +138,7 @@ impl World {
             deadline_of,
             before_packets: Vec::new(),
             watches: Watches::default(),
+            raw: RawQueue::default(),
         }
     }
 
@@ -153,6 +158,12 @@ impl World {
     #[must_use]
     pub fn host(&self, node: usize) -> Host {
         self.hosts[node].clone()
+    }
+
+    /// A handle that sends packets out of NIC number `nic` as they are.
+    #[must_use]
+    pub fn raw_sender(&self, nic: usize) -> RawSender {
+        self.raw.sender(nic)
     }
 
     /// Counts so far.
@@ -216,13 +227,25 @@ impl World {
             let polled = self.executor.run_until_stalled(POLLS);
             polls += polled;
             let served = self.serve_touched();
-            if polled == 0 && !served {
+            let sent = self.send_raw();
+            if polled == 0 && !served && !sent {
                 return true;
             }
             if polls >= POLLS {
                 return false;
             }
         }
+    }
+
+    /// Sends what was made outside the stacks. `false` when there was nothing.
+    fn send_raw(&mut self) -> bool {
+        let now = self.clock.now();
+        let mut any = false;
+        while let Some((nic, packet)) = self.raw.poll() {
+            self.fabric.send(now, nic, packet);
+            any = true;
+        }
+        any
     }
 
     /// Lets touched stacks send. `false` when none was touched.

@@ -1,6 +1,6 @@
 //! What to say about attackers.
 
-use super::Annotator;
+use super::{Annotator, Ends};
 use crate::dissect::message::{Frame, TcpPart};
 use crate::event::Deed;
 use crate::expect::attack::shows;
@@ -29,6 +29,18 @@ pub(super) fn on_path(frame: &Frame, plan: &Plan) -> Option<String> {
 }
 
 impl Annotator {
+    /// An ACK that asks whether a RST was meant.
+    pub(super) fn challenge(&self, frame: &Frame, ends: &Ends) -> Option<String> {
+        let Ends { from, to } = ends;
+        let own = (frame.at, frame.source, frame.destination);
+        self.challenges.contains(&own).then(|| {
+            format!(
+                "A challenge ACK (RFC 5961 §3.2): {from} got a RST with a number that is not the next one, and asks {to} \
+                 whether it was meant. Had {to} reset the connection, it would answer this with a RST that fits."
+            )
+        })
+    }
+
     /// What was done to the bytes of this frame.
     pub(super) fn attacked(&self, frame: &Frame) -> Vec<String> {
         let of_frame = self.attacks.iter().filter(|(_, a)| shows(frame, a));
@@ -40,6 +52,13 @@ impl Annotator {
             Deed::Replayed { record } => format!(
                 "Sent again here by {who}: encrypted record {record}, byte for byte, behind itself. It was encrypted \
                  under its own number, and is now the next."
+            ),
+            Deed::Reset { .. } => format!(
+                "Forged by {who}: the source is another's address. Whether it is believed depends on its sequence \
+                 number alone."
+            ),
+            Deed::HelloReplayed => format!(
+                "Sent by {who}, who recorded it: what a client had sent on another connection, byte for byte."
             ),
             Deed::VersionStripped => format!(
                 "Changed here by {who}: the client offered TLS 1.3 too, and it is no longer in supported_versions."

@@ -1,7 +1,9 @@
 //! What a lab file says about attackers.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::event::{Direction, TapId};
 use crate::tls::config::{ClientTls, ServerTls};
 
 /// A program in the middle of other nodes' connections, to which routers hand flows.
@@ -59,6 +61,68 @@ pub struct RecordChoice {
     /// Its number, from 1, among those that say they are application data. In TLS 1.3 these are all encrypted ones,
     /// those of the handshake included (RFC 8446 §5.2).
     pub number: u64,
+}
+
+/// A program beside other nodes' connections, that records and sends what it likes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attacker {
+    /// Where it listens.
+    pub taps: Vec<(TapId, Direction)>,
+}
+
+/// Something an attacker beside the path can be told to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attempt {
+    /// Sends a RST to one side in the other's name.
+    Reset {
+        /// Whose connection: the last one that was recorded.
+        victim: Victim,
+        /// To which side.
+        to: Side,
+        /// Its sequence number.
+        guess: Guess,
+    },
+    /// Sends everything that the client sent again, on a connection of its own.
+    ReplayHello(Victim),
+    /// Gets the private key of a certificate, and tries to read all recorded connections with it.
+    StealKey {
+        /// Whose connections.
+        victim: Victim,
+        /// The certificate, by name.
+        certificate: String,
+    },
+}
+
+/// The sequence number of a forged segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guess {
+    /// Far from the right one, as of somebody who does not listen.
+    Blind,
+    /// So many bytes beyond the right one, inside the receiver's window.
+    InWindow(u32),
+    /// The right one.
+    Exact,
+}
+
+/// Connections that an attack is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Victim {
+    /// The client's addresses.
+    pub client: Vec<IpAddr>,
+    /// The server's.
+    pub server: Vec<IpAddr>,
+    /// The server's port.
+    pub port: u16,
+}
+
+impl Victim {
+    /// Whether a connection between these ends is one of them.
+    #[must_use]
+    pub fn is(&self, client: SocketAddr, server: SocketAddr) -> bool {
+        self.client.contains(&client.ip())
+            && self.server.contains(&server.ip())
+            && server.port() == self.port
+    }
 }
 
 /// A side of a connection.
