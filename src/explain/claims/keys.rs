@@ -219,14 +219,23 @@ pub(super) const CLAIMS: &[Claim] = &[
         "They make the keys of each handshake new. A record sent again is refused because of its sequence number; 0-RTT \
          data can be sent again.",
         "RFC 8446 §5.3, §8",
-        &[lab(
-            "attacker/replay",
-            &[
-                "Mallory sends the record again",
-                "The load balancer answers bad_record_mac",
-                "A container gets the request once",
-            ],
-        )],
+        &[
+            lab(
+                "attacker/replay",
+                &[
+                    "Mallory sends the record again",
+                    "The load balancer answers bad_record_mac",
+                    "A container gets the request once",
+                ],
+            ),
+            lab(
+                "attacker/replay-hello",
+                &[
+                    "Mallory sends it again",
+                    "The second is refused with bad_record_mac",
+                ],
+            ),
+        ],
     ),
     wrong(
         26,

@@ -83,15 +83,18 @@ pub(super) const CLAIMS: &[Claim] = &[
         "RFC 8446 §1.2, Appendix E.1",
         &[
             lab(
-                "tls/rsa-key-exchange",
+                "attacker/stolen-key-rsa",
                 &[
-                    "The ClientKeyExchange carries it, for anyone on the path to record",
-                    "The master secret is made of the pre-master secret and the two randoms",
+                    "On the link nothing could be read",
+                    "Mallory reads the request out of the recording",
+                    "and the answer",
                 ],
             ),
             lab(
-                "tls/tls12-ecdhe",
-                &["They agree on a key with X25519, by ECDHE"],
+                "attacker/stolen-key-ecdhe",
+                &[
+                    "Mallory, with recording and key, reads nothing: a private key of the exchange is missing",
+                ],
             ),
         ],
     ),
@@ -123,34 +126,55 @@ pub(super) const CLAIMS: &[Claim] = &[
         "Until somebody has the private key, by theft, by court or by an oracle such as Bleichenbacher's; then the recording \
          is read.",
         "RFC 5246 §7.4.7.1",
-        &[lab(
-            "tls/rsa-key-exchange",
-            &[
-                "The ClientKeyExchange carries it, for anyone on the path to record",
-                "The load balancer decrypts it, and both sides compute the same master secret and the same keys",
-            ],
-        )],
+        &[
+            lab(
+                "tls/rsa-key-exchange",
+                &["The ClientKeyExchange carries it, for anyone on the path to record"],
+            ),
+            lab(
+                "attacker/stolen-key-rsa",
+                &[
+                    "On the link nothing could be read",
+                    "Mallory reads the request out of the recording",
+                    "and the answer",
+                ],
+            ),
+        ],
     ),
     wrong(
         66,
         "Old sessions can't be decrypted, their keys are destroyed",
         "With RSA key exchange they can be computed again, from the recording and the private key.",
         "RFC 5246 Appendix F.1.1.2",
-        &[lab(
-            "tls/rsa-key-exchange",
-            &[
-                "The ClientKeyExchange carries it, for anyone on the path to record",
-                "The master secret is made of the pre-master secret and the two randoms",
-                "The load balancer decrypts it, and both sides compute the same master secret and the same keys",
-            ],
-        )],
+        &[
+            lab(
+                "attacker/stolen-key-rsa",
+                &[
+                    "On the link nothing could be read",
+                    "Mallory reads the request out of the recording",
+                    "and the answer",
+                ],
+            ),
+            lab(
+                "attacker/stolen-key-ecdhe",
+                &[
+                    "Mallory, with recording and key, reads nothing: a private key of the exchange is missing",
+                ],
+            ),
+        ],
     ),
     qualified(
         67,
         "Breaking RSA-2048 takes billions of years",
         "By computing as we know it, about 2^112 steps. A large quantum computer would not need them, and a thief does not.",
         "NIST SP 800-57 Part 1 Rev. 5, Table 2",
-        &[page(Check::RsaLevel)],
+        &[
+            page(Check::RsaLevel),
+            lab(
+                "attacker/stolen-key-rsa",
+                &["Mallory reads the request out of the recording"],
+            ),
+        ],
     ),
     qualified(
         68,
@@ -177,10 +201,11 @@ pub(super) const CLAIMS: &[Claim] = &[
          random numbers.",
         "RFC 8446 Appendix E",
         &[lab(
-            "tls/rsa-key-exchange",
+            "attacker/stolen-key-rsa",
             &[
-                "The ClientKeyExchange carries it, for anyone on the path to record",
-                "The load balancer decrypts it, and both sides compute the same master secret and the same keys",
+                "On the link nothing could be read",
+                "Mallory reads the request out of the recording",
+                "and the answer",
             ],
         )],
     ),
@@ -245,12 +270,19 @@ pub(super) const CLAIMS: &[Claim] = &[
         "Only the ALB can decrypt the pre-master secret",
         "Anyone with the private key can. A key of ACM does not leave AWS; one that was imported has been elsewhere.",
         "RFC 5246 §7.4.7.1; AWS Certificate Manager User Guide",
-        &[lab(
-            "tls/rsa-key-exchange",
-            &[
-                "The ClientKeyExchange carries it, for anyone on the path to record",
-                "The load balancer decrypts it, and both sides compute the same master secret and the same keys",
-            ],
-        )],
+        &[
+            lab(
+                "tls/rsa-key-exchange",
+                &["The ClientKeyExchange carries it, for anyone on the path to record"],
+            ),
+            lab(
+                "attacker/stolen-key-rsa",
+                &[
+                    "On the link nothing could be read",
+                    "Mallory reads the request out of the recording",
+                    "and the answer",
+                ],
+            ),
+        ],
     ),
 ];
