@@ -157,6 +157,11 @@ impl Conversation {
             return;
         };
         let payload = &bytes[HEADER_BYTES..];
+        if this.block.is_some() && head.kind != kind::CONTINUATION {
+            // RFC 9113 §6.10: nothing comes between the pieces of a header block.
+            this.lost = true;
+            return;
+        }
         if head.kind == kind::DATA {
             let first = payload.first().copied().unwrap_or(0);
             let left = head.length - payload.len();

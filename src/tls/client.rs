@@ -64,7 +64,8 @@ impl ClientSetup {
             Some(_) => rustls::DEFAULT_VERSIONS.to_vec(),
             None => versions(&tls.versions)?,
         };
-        let trust = Arc::new(Trust::new(&tls.trust, tls.validation, pki)?);
+        let signs = !engine::is_static_rsa(&tls.suites);
+        let trust = Arc::new(Trust::new(&tls.trust, tls.validation, signs, pki)?);
         let judge = Arc::new(Judge::new(&trust));
         let identity = match &tls.certificate {
             Some(name) => Some(pki.identity(name)?),

@@ -30,7 +30,7 @@ impl Accepts {
 }
 
 /// What keeps a client with this ClientHello from agreeing with a server; `None` when nothing does, or something that is
-/// not in the hello. The server's certificate is for `certificate_keys`: "ECDSA" or "RSA".
+/// not in the hello. The server's certificate is for an RSA key, or else for an elliptic curve.
 pub(super) fn mismatch(hello: &ClientHello, tls: &ServerTls, rsa_key: bool) -> Option<Mismatch> {
     let accepts = Accepts::of(tls);
     let offered = hello.versions();

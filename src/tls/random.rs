@@ -158,11 +158,6 @@ impl TryRng for Drawn {
 
 impl TryCryptoRng for Drawn {}
 
-/// Draws from the stream in scope, or from the operating system where none is.
-pub(super) fn draw_any(bytes: &mut [u8]) {
-    IN_SCOPE.with_borrow_mut(|current| current.fill(bytes));
-}
-
 /// A future or stream that draws from its own randomness whenever it is polled, whoever polls it.
 #[derive(Debug)]
 pub struct Scoped<T> {

@@ -18,7 +18,7 @@ use self::choice::Choice;
 pub use self::ticketer::TicketKey;
 use self::ticketer::Ticketer;
 use super::authority::Pki;
-use super::config::{Resumption, ServerTls, Suite};
+use super::config::{Resumption, ServerTls, Suite, Version};
 use super::engine::{self, Engine};
 use super::handshake::{
     Established, Failure, LabTime, PerKind, SetupError, engine_error, give_up, protocols, versions,
@@ -79,17 +79,23 @@ impl ServerSetup {
         if alone && key.is_none() {
             return Err(SetupError::RsaKey);
         }
-        // Beside other suites, those for which the certificate is no good, or which cannot ask for the client's, are
-        // never chosen.
-        let static_rsa = offer.zip(key).filter(|_| clients.is_none());
+        // Beside other suites, those for which the certificate is no good, which cannot ask for the client's, or which
+        // would have to choose among several, are never chosen.
+        let static_rsa = offer.zip(key);
+        let static_rsa = static_rsa.filter(|_| clients.is_none() && tls.certificates.is_empty());
         let static_rsa = static_rsa.map(|(offer, key)| {
-            let chain = identity.chain().to_vec();
-            let config = static_rsa::ServerConfig { offer, chain, key };
+            let config = static_rsa::ServerConfig {
+                offer,
+                chain: identity.chain().to_vec(),
+                key,
+                tls13: tls.versions.contains(&Version::Tls13),
+            };
             (config, secrets.clone())
         });
         let config = |provider: CryptoProvider| {
             let time = Arc::new(LabTime(clock.clone()));
             let choice = Arc::new(Choice::new(tls, pki, provider.key_provider)?);
+            let random = provider.secure_random;
             let builder = ServerConfig::builder_with_details(Arc::new(provider), time)
                 .with_protocol_versions(&versions)?;
             let builder = match &clients {
@@ -106,7 +112,10 @@ impl ServerSetup {
                 }
                 Resumption::Tickets => {
                     config.session_storage = Arc::new(NoServerSessionStorage {});
-                    config.ticketer = Arc::new(Ticketer(identity.ticket_key().clone()));
+                    config.ticketer = Arc::new(Ticketer {
+                        key: identity.ticket_key().clone(),
+                        random,
+                    });
                 }
                 Resumption::Off => {
                     config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -307,6 +307,7 @@ fn s_client(folder: &Path, offer: Offer, host: &str) -> (Running, End) {
         offer,
         chain: identity.chain().to_vec(),
         key: static_rsa::private_key(&identity.key()).unwrap(),
+        tls13: false,
     };
     let connection = Connection::server(config, Randomness::System);
     (running, End::new(connection, tcp))

@@ -37,14 +37,17 @@ pub(super) fn anchor(root: &CertificateFacts, now: UnixSeconds) -> Result<(), Br
     Ok(())
 }
 
-/// The rules for the server's own certificate.
-pub(super) fn leaf(der: &CertificateDer<'_>) -> Result<(), Broken> {
-    key_usage(der)?;
+/// The rules for the server's own certificate. `signs` says whether the handshake is signed with its key: with RSA key
+/// exchange the key decrypts instead, which the engine for it checks.
+pub(super) fn leaf(der: &CertificateDer<'_>, signs: bool) -> Result<(), Broken> {
+    if signs {
+        key_usage(der)?;
+    }
     longest_validity(&facts::certificate(der))
 }
 
 /// A key that signs handshakes must be for signatures where its certificate says what it is for (RFC 5280 §4.2.1.3,
-/// RFC 8446 §4.4.2.2). The engine's key exchanges are all signed.
+/// RFC 8446 §4.4.2.2).
 fn key_usage(der: &CertificateDer<'_>) -> Result<(), Broken> {
     let parsed = Certificate::from_der(der).ok();
     let usage = parsed.and_then(|c| c.tbs_certificate().get_extension::<KeyUsage>().ok()?);
@@ -171,7 +174,7 @@ mod tests {
             // 398 days are allowed for it.
             certificate.validity.1 = UnixSeconds(certificate.validity.0.0 + 398 * 86_400 - 1);
             let pki = Pki::build(&spec, Seed(1)).unwrap();
-            leaf(&pki.identity("your-app").unwrap().chain()[0]).map_err(|(defect, _)| defect)
+            leaf(&pki.identity("your-app").unwrap().chain()[0], true).map_err(|(defect, _)| defect)
         };
         assert_eq!(leaf_with(None), Ok(()));
         let both = vec![KeyUse::KeyEncipherment, KeyUse::DigitalSignature];

@@ -24,12 +24,15 @@ pub(super) struct Trust {
     /// Each root, and a verifier that trusts it alone.
     each: Vec<(CertificateFacts, Arc<WebPkiServerVerifier>)>,
     validator: Validator,
+    /// Whether the key exchanges are signed.
+    signs: bool,
 }
 
 impl Trust {
     pub(super) fn new(
         names: &[String],
         validation: Validation,
+        signs: bool,
         pki: &Pki,
     ) -> Result<Self, SetupError> {
         if names.is_empty() {
@@ -65,6 +68,7 @@ impl Trust {
             all: verifier(all)?,
             each,
             validator: validation.validator,
+            signs,
         })
     }
 
@@ -98,7 +102,7 @@ impl Trust {
     fn leaf(&self, leaf: &CertificateDer<'_>) -> Result<(), Broken> {
         match self.validator {
             Validator::Webpki => Ok(()),
-            Validator::Browser => browser::leaf(leaf),
+            Validator::Browser => browser::leaf(leaf, self.signs),
         }
     }
 

@@ -4,10 +4,9 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use rustls::crypto::SecureRandom;
 use rustls::server::ProducesTickets;
 use sha2::{Digest, Sha256};
-
-use crate::tls::random::draw_any;
 
 /// Bytes of the name by which a ticket says which key it was encrypted with.
 const NAME_LEN: usize = 16;
@@ -74,7 +73,11 @@ impl fmt::Debug for TicketKey {
 
 /// Makes and reads a server's tickets.
 #[derive(Debug)]
-pub(super) struct Ticketer(pub(super) TicketKey);
+pub(super) struct Ticketer {
+    pub(super) key: TicketKey,
+    /// Where nonces come from.
+    pub(super) random: &'static dyn SecureRandom,
+}
 
 impl ProducesTickets for Ticketer {
     fn enabled(&self) -> bool {
@@ -87,12 +90,12 @@ impl ProducesTickets for Ticketer {
 
     fn encrypt(&self, state: &[u8]) -> Option<Vec<u8>> {
         let mut nonce = [0; NONCE_LEN];
-        draw_any(&mut nonce);
-        self.0.seal(state, nonce)
+        self.random.fill(&mut nonce).ok()?;
+        self.key.seal(state, nonce)
     }
 
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
-        self.0.open(ticket)
+        self.key.open(ticket)
     }
 }
 

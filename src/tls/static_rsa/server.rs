@@ -21,6 +21,8 @@ pub struct ServerConfig {
     pub chain: Vec<CertificateDer<'static>>,
     /// The private key of the leaf.
     pub key: Arc<rsa::PrivateKey>,
+    /// Whether another engine beside it speaks TLS 1.3: then the server's random says that less was chosen.
+    pub tls13: bool,
 }
 
 impl fmt::Debug for ServerConfig {
@@ -87,6 +89,10 @@ impl Connection {
         self.records.agreed = true;
         self.client_random = hello.random;
         self.randomness.fill(&mut self.server_random);
+        if config.tls13 {
+            // RFC 8446 §4.1.3: a server of TLS 1.3 that chooses TLS 1.2 ends its random with these.
+            self.server_random[24..].copy_from_slice(b"DOWNGRD\x01");
+        }
         let answer = ServerHello {
             version: TLS12,
             random: self.server_random,

@@ -50,6 +50,7 @@ fn server_with(offer: Offer, seed: u64) -> Connection {
         offer,
         chain: PKI.identity("rsa").unwrap().chain().to_vec(),
         key: KEY.clone(),
+        tls13: false,
     };
     Connection::server(config, Randomness::seeded(Seed(seed).stream("server")))
 }
