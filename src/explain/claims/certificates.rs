@@ -6,8 +6,8 @@ pub(super) const CLAIMS: &[Claim] = &[
     wrong(
         9,
         "Valid from 2024-01-01 until 2025-12-31, issued by Let's Encrypt or DigiCert",
-        "730 days were not allowed: 398 at that date, 200 since 2026-03-15, 100 from 2027-03-15, 47 from 2029-03-15. Let's \
-         Encrypt gives 90.",
+        "731 days (2024 was a leap year) were not allowed: 398 at that date, 200 since 2026-03-15, 100 from 2027-03-15, \
+         47 from 2029-03-15. Let's Encrypt gives 90.",
         "CA/Browser Forum, TLS Baseline Requirements §6.3.2",
         &[lab(
             "cert/too-long-validity",

@@ -127,7 +127,7 @@ pub(super) const CLAIMS: &[Claim] = &[
     wrong(
         21,
         "The browser does NOT send a public key",
-        "It does, in every handshake that is not RSA key exchange: 32 bytes of X25519, or 1216 of X25519MLKEM768.",
+        "It does, in every full handshake without RSA key exchange: 32 bytes of X25519, or 1216 of X25519MLKEM768.",
         "RFC 8446 §4.2.8, RFC 8422 §5.7",
         &[
             lab(
@@ -282,7 +282,7 @@ pub(super) const CLAIMS: &[Claim] = &[
             ),
             lab(
                 "tls/tls12-resumption",
-                &["The server's Finished comes first: the client's last flight has the second"],
+                &["The server's Finished comes first, with its ServerHello"],
             ),
         ],
     ),

@@ -1,7 +1,7 @@
 //! TLS 1.2 with RSA key exchange (RFC 5246 §7.4.7.1), client and server, without sockets: the way of agreeing on keys
 //! in which the client chooses a secret and sends it encrypted with the key of the server's certificate. No library
 //! in use offers it any more, and TLS 1.3 removed it, because whoever gets the server's private key later can decrypt
-//! every recording: [`mod@recover`] does it.
+//! every recording: [`fn@recover`] does it.
 //!
 //! **For teaching, never for real traffic.** Its secrets are shown to anyone ([`KeyExchange`]), and how long it takes
 //! depends on them: opening a CBC record is open to Lucky Thirteen, decrypting a pre-master secret may be to timing
