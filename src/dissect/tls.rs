@@ -110,12 +110,14 @@ impl Session {
         }
         out.present("tls.record");
         let is_13 = self.version == Some(TLS13);
-        let encrypted = if is_13 {
+        // Before the ServerHello only TLS 1.3 has application data: early data (RFC 8446 §4.2.10), or a recording.
+        let may_be_13 = is_13 || self.version.is_none();
+        let encrypted = if may_be_13 {
             header.content_type == content_type::APPLICATION_DATA
         } else {
             self.sides[side].encrypted
         };
-        let opaque = is_13 && encrypted;
+        let opaque = may_be_13 && encrypted;
         let name = if opaque {
             "tls.record.opaque_type"
         } else {
