@@ -458,6 +458,8 @@ pub enum Fact {
         sealed_records: u64,
         /// Bytes of their fragments.
         sealed_bytes: u64,
+        /// Bytes that were readable beyond what was kept.
+        left_out: u64,
     },
     /// An attacker could read a recorded connection.
     Recovered {

@@ -34,11 +34,15 @@ pub(super) fn read(record: &Record<'_>, node: &Name, text: &str, wanted: bool) -
     } else {
         format!("{node} not to read `{text}`")
     };
-    let (mut heard, mut with) = (Vec::new(), Vec::new());
+    let (mut heard, mut with, mut forgotten) = (Vec::new(), Vec::new(), 0);
     let at_node = record.events.iter().enumerate();
     for (index, event) in at_node.filter(|(_, e)| e.node == *node) {
-        if let Some(Fact::Overheard { readable, .. }) = fact(event) {
+        if let Some(Fact::Overheard {
+            readable, left_out, ..
+        }) = fact(event)
+        {
             heard.push(Evidence::Event(index));
+            forgotten += left_out;
             if readable.iter().any(|r| r.contains(text)) {
                 with.push(Evidence::Event(index));
             }
@@ -47,6 +51,10 @@ pub(super) fn read(record: &Record<'_>, node: &Name, text: &str, wanted: bool) -
     if heard.is_empty() {
         let found = "no connection that it told of";
         return Ruling::broken("nothing told", vec![], &expected, found);
+    }
+    if with.is_empty() && forgotten > 0 {
+        let found = format!("that {forgotten} bytes it read were not kept");
+        return Ruling::broken("not all was kept", heard, &expected, &found);
     }
     let measured = if with.is_empty() { "not read" } else { "read" };
     let evidence = if with.is_empty() { heard } else { with };
@@ -165,6 +173,7 @@ mod tests {
             readable: vec!["GET /a HTTP/1.1".into()],
             sealed_records: 0,
             sealed_bytes: 0,
+            left_out: 0,
         }]);
         let broken = |text, wanted| read(&run.record(), &node, text, wanted).broken;
         assert_eq!(broken("GET /a", true), None);

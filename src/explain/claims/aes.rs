@@ -78,7 +78,7 @@ pub(super) const CLAIMS: &[Claim] = &[
             ),
             lab(
                 "attacker/eavesdropper",
-                &["Somebody who listens sees that 400 bytes or less are asked, and when"],
+                &["Somebody who listens sees that a record of 155 bytes is asked, and when"],
             ),
         ],
     ),

@@ -8,14 +8,14 @@ use crate::event::{Fact, Flow};
 use crate::role::config::Side;
 use crate::tls::facts;
 use crate::wire::tls::{
-    ClientHello, ServerHello, TLS12, certificates, content_type, handshake_header, handshake_type,
-    suite_name, version_name,
+    ClientHello, ServerHello, TLS12, TLS13, certificates, content_type, handshake_header,
+    handshake_type, suite_name, version_name,
 };
 
 /// Bytes of each direction's plain text that are kept.
-const PLAIN_MAX: usize = 4096;
-/// Lines of plain text that are told.
-const LINES_MAX: usize = 40;
+const PLAIN_MAX: usize = 64 * 1024;
+/// The longest handshake message that is put together.
+const HANDSHAKE_MAX: usize = 256 * 1024;
 
 /// What has been overheard so far.
 #[derive(Debug, Default)]
@@ -23,6 +23,10 @@ pub(super) struct Overheard {
     readable: Vec<String>,
     sealed_records: u64,
     sealed_bytes: u64,
+    /// Bytes of plain text beyond what is kept.
+    left_out: u64,
+    /// The server chose TLS 1.3, in which ChangeCipherSpec means nothing (RFC 8446 §5).
+    tls13: bool,
     sides: [Heard; 2],
 }
 
@@ -40,7 +44,7 @@ impl Overheard {
     pub(super) fn record(&mut self, side: Side, record: &Record) {
         let heard = &mut self.sides[side as usize];
         match record.header.content_type {
-            content_type::CHANGE_CIPHER_SPEC => heard.encrypted = true,
+            content_type::CHANGE_CIPHER_SPEC => heard.encrypted |= !self.tls13,
             content_type::HANDSHAKE if !heard.encrypted => {
                 heard.handshake.extend_from_slice(record.fragment());
                 self.handshakes(side);
@@ -60,8 +64,9 @@ impl Overheard {
     /// Bytes passed that were not encrypted, or no longer.
     pub(super) fn plain(&mut self, side: Side, bytes: &[u8]) {
         let plain = &mut self.sides[side as usize].plain;
-        let room = PLAIN_MAX.saturating_sub(plain.len());
-        plain.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        let kept = bytes.len().min(PLAIN_MAX.saturating_sub(plain.len()));
+        plain.extend_from_slice(&bytes[..kept]);
+        self.left_out += (bytes.len() - kept) as u64;
     }
 
     /// The fact about the connection `flow`, whose local end is the client's.
@@ -69,20 +74,29 @@ impl Overheard {
         for heard in &self.sides {
             let text = String::from_utf8_lossy(&heard.plain);
             let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
-            self.readable
-                .extend(lines.take(LINES_MAX).map(str::to_owned));
+            self.readable.extend(lines.map(str::to_owned));
         }
         Fact::Overheard {
             flow,
             readable: self.readable,
             sealed_records: self.sealed_records,
             sealed_bytes: self.sealed_bytes,
+            left_out: self.left_out,
         }
     }
 
     fn handshakes(&mut self, side: Side) {
         let mut bytes = std::mem::take(&mut self.sides[side as usize].handshake);
         while let Some((kind, length)) = handshake_header(&bytes) {
+            if length > HANDSHAKE_MAX {
+                // Not to be understood: what comes after it neither.
+                self.sides[side as usize].encrypted = true;
+                return;
+            }
+            if kind == handshake_type::SERVER_HELLO {
+                let hello = bytes.get(4..4 + length).and_then(ServerHello::read);
+                self.tls13 |= hello.is_some_and(|h| h.version() == TLS13);
+            }
             let Some(body) = bytes.get(4..4 + length) else {
                 break;
             };
