@@ -20,7 +20,7 @@ pub struct Attack {
 pub struct Recovery {
     /// The client's random, by which key logs name the connection.
     pub client_random: Vec<u8>,
-    /// The pre-master secret.
+    /// The pre-master secret; empty where the master secret was found without it.
     pub pre_master: Vec<u8>,
     /// The master secret.
     pub master: Vec<u8>,

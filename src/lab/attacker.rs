@@ -8,7 +8,7 @@ use super::pki::Pki;
 use crate::event::{Direction, TapId};
 use crate::name::Name;
 use crate::net::topology::Topology;
-use crate::role::config::{Attacker, Attempt, Guess, Role, Side, Victim};
+use crate::role::config::{Attacker, Attempt, Guess, Role, Side, Stolen, Victim};
 
 /// Reads the key `attacker` of every node. Without a topology, which has mistakes then, links and taps are not looked
 /// up.
@@ -65,7 +65,7 @@ pub(super) fn attempt(
     network: &Network<'_>,
     pki: &Pki<'_>,
 ) -> Option<Attempt> {
-    let what = table.exactly_one(&["reset", "replay-hello", "steal-key"])?;
+    let what = table.exactly_one(&["reset", "replay-hello", "steal-key", "steal-ticket-key"])?;
     if what.key == "replay-hello" {
         return victim(what, network).map(Attempt::ReplayHello);
     }
@@ -88,6 +88,11 @@ pub(super) fn attempt(
             .map(|(victim, certificate)| Attempt::StealKey {
                 victim,
                 certificate,
+                stolen: if what.key == "steal-key" {
+                    Stolen::PrivateKey
+                } else {
+                    Stolen::TicketKey
+                },
             })
     };
     table.finish();

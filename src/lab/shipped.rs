@@ -68,6 +68,8 @@ pub(super) const LABS: &[Shipped] = &embed![
     "attacker/replay-hello",
     "attacker/reset-injection",
     "attacker/stolen-key-ecdhe",
+    "attacker/stolen-ticket-key",
+    "attacker/stolen-ticket-key-tls13",
     "attacker/stolen-key-rsa",
     "security-policy/server-order",
     "security-policy/tls10-client",

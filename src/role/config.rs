@@ -10,7 +10,7 @@ use crate::tls::config::{ClientTls, ServerTls};
 mod attack;
 
 pub use attack::{
-    Attacker, Attempt, Guess, Interceptor, Manner, RecordChoice, Side, Terminate, Victim,
+    Attacker, Attempt, Guess, Interceptor, Manner, RecordChoice, Side, Stolen, Terminate, Victim,
 };
 
 /// The program on a node.

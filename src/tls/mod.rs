@@ -21,6 +21,7 @@ mod provider;
 pub mod random;
 pub mod server;
 pub mod static_rsa;
+pub mod ticket_recovery;
 
 #[cfg(test)]
 mod refusals;

@@ -105,6 +105,10 @@ pub(super) const CLAIMS: &[Claim] = &[
         "RFC 5246 §7.3, RFC 8446 §2.2",
         &[
             lab(
+                "attacker/stolen-ticket-key",
+                &["Mallory reads the resumed connection out of the recording"],
+            ),
+            lab(
                 "tls/tls12-resumption",
                 &[
                     "The second one resumes the session",

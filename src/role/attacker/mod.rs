@@ -37,8 +37,8 @@ impl Attacker {
         let done = match attempt {
             Attempt::Reset { victim, to, guess } => reset::send(self, victim, *to, *guess),
             Attempt::ReplayHello(victim) => replay_hello::send(self, victim).await,
-            Attempt::StealKey { victim, .. } => match key {
-                Some(key) => steal_key::read(self, victim, key),
+            Attempt::StealKey { victim, stolen, .. } => match key {
+                Some(key) => steal_key::read(self, victim, key, *stolen),
                 None => Err("there is no such key".into()),
             },
         };

@@ -84,13 +84,24 @@ pub enum Attempt {
     },
     /// Sends everything that the client sent again, on a connection of its own.
     ReplayHello(Victim),
-    /// Gets the private key of a certificate, and tries to read all recorded connections with it.
+    /// Gets a key of a server's, and tries to read all recorded connections with it.
     StealKey {
         /// Whose connections.
         victim: Victim,
-        /// The certificate, by name.
+        /// The server's certificate, by name.
         certificate: String,
+        /// Which of its keys.
+        stolen: Stolen,
     },
+}
+
+/// A key that a server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stolen {
+    /// The private key of its certificate.
+    PrivateKey,
+    /// The key that it seals session tickets with.
+    TicketKey,
 }
 
 /// The sequence number of a forged segment.

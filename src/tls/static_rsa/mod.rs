@@ -18,6 +18,7 @@ mod connection;
 mod exchange;
 mod message;
 mod record;
+pub(in crate::tls) mod recorded;
 mod recover;
 mod server;
 mod stream;
