@@ -207,7 +207,10 @@ pub fn report(claims: &[&'static Claim], judged: Option<&[Judged]>) -> Report {
             fact: claim.fact,
             source: claim.source,
             shown_by: shown.collect(),
-            holds: judged.map(Judged::holds),
+            // Of a claim that nothing shows, nothing was judged.
+            holds: judged
+                .filter(|j| !j.judgements.is_empty())
+                .map(Judged::holds),
             judgements: judged.map_or_else(Vec::new, |j| j.judgements.clone()),
         }
     };
