@@ -6,6 +6,7 @@
 //! A connection is read so: `records` puts its records together, `walk` opens them one after the other and hands every
 //! handshake message to `tls13` or `tls12`, which compute what can be computed from there on.
 
+mod agreement;
 mod curve;
 mod evidence;
 mod records;
