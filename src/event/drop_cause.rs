@@ -1,0 +1,86 @@
+//! Why packets go no further.
+
+use std::fmt;
+
+/// Why a packet went no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DropCause {
+    /// A link lost it at random.
+    Loss,
+    /// A link was told to drop the packet with this number (from 1) of those that matched.
+    DropNth(u64),
+    /// The queue before a link of limited rate was full.
+    QueueFull,
+    /// Larger than the link's MTU, and marked not to be fragmented (or fragments are not made here).
+    TooBig,
+    /// Its time to live ended at a router.
+    TimeToLive,
+    /// A router knows no way to its destination.
+    NoRoute,
+    /// It reached a node that does not have its destination address.
+    NotForUs,
+    /// A listener's queue of connections was full.
+    Backlog,
+    /// Not an IP packet that can be read.
+    Malformed,
+    /// A duplicate acknowledgment that would disarm the retransmission of a FIN in the stack; see `stack/`.
+    FinGuard,
+    /// A RST whose sequence number is outside the window: the connection does not notice (RFC 9293 §3.10.7.4).
+    OutsideWindow,
+    /// A RST whose sequence number is inside the window, and not the next one: answered with a challenge ACK, and not
+    /// believed (RFC 5961 §3.2).
+    Challenged,
+}
+
+impl DropCause {
+    /// Whether the packet arrived, and the receiving stack put it aside.
+    #[must_use]
+    pub const fn arrived(self) -> bool {
+        matches!(
+            self,
+            Self::FinGuard | Self::OutsideWindow | Self::Challenged
+        )
+    }
+}
+
+impl DropCause {
+    /// A stable short word, as in the JSON report.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::DropNth(_) => "drop-nth",
+            Self::QueueFull => "queue-full",
+            Self::TooBig => "too-big",
+            Self::TimeToLive => "time-to-live",
+            Self::NoRoute => "no-route",
+            Self::NotForUs => "not-for-us",
+            Self::Backlog => "backlog",
+            Self::Malformed => "malformed",
+            Self::FinGuard => "fin-guard",
+            Self::OutsideWindow => "outside-window",
+            Self::Challenged => "challenged",
+        }
+    }
+}
+
+impl fmt::Display for DropCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loss => f.write_str("lost at random on the link"),
+            Self::DropNth(n) => write!(f, "dropped by the lab: number {n} of those that match"),
+            Self::QueueFull => f.write_str("the queue before the link was full"),
+            Self::TooBig => f.write_str("larger than the link's MTU"),
+            Self::TimeToLive => f.write_str("its time to live ended"),
+            Self::NoRoute => f.write_str("no route to its destination"),
+            Self::NotForUs => f.write_str("its destination is not an address of this node"),
+            Self::Backlog => f.write_str("the listener's backlog was full"),
+            Self::Malformed => f.write_str("not a readable IP packet"),
+            Self::FinGuard => f.write_str("held back so that a lost FIN is sent again"),
+            Self::OutsideWindow => f.write_str("a RST outside the window: ignored"),
+            Self::Challenged => f.write_str(
+                "a RST inside the window, with another number than the next: challenged",
+            ),
+        }
+    }
+}
