@@ -128,8 +128,13 @@ impl Connection {
         if let Ok(Ok(secret)) = decrypted.map(<[u8; KeyExchange::SECRET_BYTES]>::try_from) {
             pre_master = secret;
         }
+        let arrived = pre_master;
         pre_master[..2].copy_from_slice(&version.to_be_bytes());
         self.derive(pre_master, encrypted.to_vec())?;
+        if let Some(exchange) = &mut self.exchange {
+            // Told as it arrived: the version in it is the client's word, and whoever looks may judge it.
+            exchange.pre_master = arrived;
+        }
         self.state = State::ChangeCipherSpec;
         Ok(())
     }
