@@ -22,7 +22,7 @@ pub(super) fn accepted(
         return not_judged(&expected);
     };
     match judged.verdict {
-        Ok((chain, anchor)) => match against(server_name, chain, anchor, by) {
+        Ok((chain, anchor)) => match against(record, server_name, chain, anchor, by) {
             None => Ruling::held(said(server_name, chain, anchor, by), judged.evidence),
             Some((expected, found)) => {
                 Ruling::broken(found.clone(), judged.evidence, &expected, &found)
@@ -127,6 +127,7 @@ fn judged<'a>(
 
 /// What is not as it must be: what was expected, and what was found.
 fn against(
+    record: &Record<'_>,
     server_name: &str,
     chain: &[CertificateFacts],
     anchor: &str,
@@ -140,9 +141,13 @@ fn against(
     if by.name.is_some() && by.name.as_deref() != covering {
         return Some((text(by.name.as_deref()), text(covering)));
     }
-    if by.until.is_some() && by.until != until {
+    // The lab's dates may have moved with the run's.
+    let moved =
+        |d: UnixSeconds| UnixSeconds((d.0 + record.began.0).saturating_sub(record.plan.clock.0));
+    let wanted = by.until.map(moved);
+    if wanted.is_some() && wanted != until {
         let date = |d: Option<UnixSeconds>| d.map_or_else(|| "no date".into(), |d| d.to_string());
-        return Some((date(by.until), date(until)));
+        return Some((date(wanted), date(until)));
     }
     if by.anchor.as_deref().is_some_and(|wanted| wanted != anchor) {
         return Some((text(by.anchor.as_deref()), anchor.to_owned()));

@@ -39,6 +39,7 @@ impl Run {
             plan: &self.plan,
             seed: 1,
             place: self.place,
+            began: self.plan.clock,
             tolerance: self.tolerance,
             frames: &self.frames,
             observed: &self.observed,

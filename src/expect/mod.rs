@@ -9,7 +9,7 @@ use crate::event::{Event, PacketId, TapId};
 use crate::lab::plan::{Check, Place, Plan};
 use crate::name::Name;
 use crate::net::topology::{NodeKind, Topology};
-use crate::time::Instant;
+use crate::time::{Instant, UnixSeconds};
 use crate::units::show_duration;
 
 pub(crate) mod attack;
@@ -43,6 +43,8 @@ pub struct Record<'a> {
     pub seed: u64,
     /// Where its packets went.
     pub place: Place,
+    /// The date at which it began: the lab's, or on TUN devices another, to which all dates of the lab moved.
+    pub began: UnixSeconds,
     /// How far times may lie from those expected: zero in virtual time.
     pub tolerance: Duration,
     /// The main capture, dissected with the run's secrets. A frame's number is its number in that file.

@@ -239,6 +239,7 @@ impl<'a> Run<'a> {
         Ok(Outcome {
             seed: self.seed,
             place: self.place,
+            began: plan.clock,
             tolerance: match self.place {
                 Place::Virtual => Duration::ZERO,
                 Place::Devices => self.tolerance,
@@ -272,6 +273,8 @@ pub struct Outcome {
     pub seed: u64,
     /// Where its packets went.
     pub place: Place,
+    /// The date at which it began: the lab's, or on TUN devices the machine's, to which all dates of the lab move.
+    pub began: UnixSeconds,
     /// How far times may lie from those expected: zero in virtual time.
     pub tolerance: Duration,
     /// The main capture, dissected with the run's secrets.
@@ -302,6 +305,7 @@ impl Outcome {
             plan,
             seed: self.seed,
             place: self.place,
+            began: self.began,
             tolerance: self.tolerance,
             frames: &self.frames,
             observed: &self.observed,
