@@ -114,7 +114,12 @@ fn mismatch(record: &Record<'_>, connection: &Connection, wanted: &str) -> Rulin
     });
     match told {
         Some(told) if told.what == wanted => {
-            Ruling::held(format!("would do: {}", told.accepted.join(", ")), evidence)
+            let mut words = format!("would do: {}", told.accepted.join(", "));
+            if !told.unspoken.is_empty() {
+                let both = told.unspoken.join(", ");
+                words = format!("{words}; {both} is offered, but not spoken here");
+            }
+            Ruling::held(words, evidence)
         }
         Some(told) => {
             let what = format!("no {} in common", told.what);
