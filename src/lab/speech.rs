@@ -128,7 +128,7 @@ pub(super) fn server(
     takes: ServerTakes,
 ) -> Option<Option<ServerTls>> {
     let Some(certificate) = table.optional("certificate") else {
-        for key in [
+        let keys = [
             "security-policy",
             "certificates",
             "tls",
@@ -139,13 +139,11 @@ pub(super) fn server(
             "alpn",
             "resumption",
             "mutual-authentication",
-        ] {
-            if let Some(extra) = table.optional(key) {
-                let message = format!("a listener without certificate has no `{key}`");
-                let label = "expected a `certificate` beside it: this is an HTTP listener";
-                extra.wrong_key(message, label, None);
-            }
-        }
+        ];
+        let label = "expected a `certificate` beside it: this is an HTTP listener";
+        refuse(table, &keys, label, |key| {
+            format!("a listener without certificate has no `{key}`")
+        });
         return Some(None);
     };
     let certificate_item = certificate;
@@ -315,19 +313,17 @@ fn accepted(table: &mut Fields<'_>) -> Option<(Option<String>, Spoken)> {
         let versions = table.optional("tls");
         return Some((None, spoken(table, versions)?));
     };
-    for key in [
+    let keys = [
         "tls",
         "groups",
         "suites",
         "extended-master-secret",
         "encrypt-then-mac",
-    ] {
-        if let Some(extra) = table.optional(key) {
-            let message = format!("`{key}` stands beside a security policy");
-            let label = "expected one of the two: the policy says it all";
-            extra.wrong_key(message, label, None);
-        }
-    }
+    ];
+    let label = "expected one of the two: the policy says it all";
+    refuse(table, &keys, label, |key| {
+        format!("`{key}` stands beside a security policy")
+    });
     let word = item.text()?;
     let Some(policy) = policy(word) else {
         let names: Vec<String> = policy::names().collect();
@@ -386,6 +382,20 @@ fn legacy(table: &mut Fields<'_>, versions: Item<'_>, highest: u16) -> Option<(u
     });
     all_old?;
     Some((highest, suites?))
+}
+
+/// Reports each of `keys` that is there, and should not be.
+fn refuse(
+    table: &mut Fields<'_>,
+    keys: &[&'static str],
+    label: &str,
+    message: impl Fn(&str) -> String,
+) {
+    for key in keys {
+        if let Some(extra) = table.optional(key) {
+            extra.wrong_key(message(key), label, None);
+        }
+    }
 }
 
 /// A list of at least one, each thing once, in its order.

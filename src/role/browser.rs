@@ -2,6 +2,7 @@
 
 mod exchange;
 
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Node, dns};
@@ -72,28 +73,21 @@ impl Browser {
         let clock = &self.node.clock;
         match client::connect(&self.tls, to.host, stream, randomness, clock).await {
             Ok(established) => {
-                let facts = established.facts;
-                self.node.keys_agreed(flow, facts.agreed);
-                self.node.pre_master_agreed(flow, facts.pre_master);
+                let mut facts = established.facts;
+                self.node.keys_agreed(flow, mem::take(&mut facts.agreed));
+                self.node.pre_master_agreed(flow, facts.pre_master.take());
                 // A resumed session has no certificates: they were judged when it began.
                 if !facts.chain.is_empty() {
                     self.node.fact(Fact::CertificateAccepted {
                         flow,
                         server_name: to.host.into(),
                         date: self.tls.date(clock),
-                        chain: facts.chain,
-                        anchor: facts.anchor,
+                        chain: mem::take(&mut facts.chain),
+                        anchor: mem::take(&mut facts.anchor),
                     });
                 }
                 let http2 = facts.alpn.as_deref() == Some("h2");
-                self.node.fact(Fact::TlsEstablished {
-                    flow,
-                    version: facts.version,
-                    suite: facts.suite,
-                    group: facts.group,
-                    alpn: facts.alpn,
-                    handshake: facts.handshake,
-                });
+                self.node.tls_established(flow, &facts);
                 if http2 {
                     return self.speak_http2(established.stream, flow, to).await;
                 }

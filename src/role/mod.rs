@@ -9,6 +9,7 @@ use crate::name::Name;
 use crate::rng::Entropy;
 use crate::stack::Host;
 use crate::time::Clock;
+use crate::tls::facts::TlsFacts;
 use crate::tls::random::Randomness;
 use crate::world::Executor;
 
@@ -52,6 +53,18 @@ impl Node {
         for agreement in agreed {
             self.fact(Fact::KeysAgreed { flow, agreement });
         }
+    }
+
+    /// What the two sides of a connection agreed on.
+    fn tls_established(&self, flow: Flow, facts: &TlsFacts) {
+        self.fact(Fact::TlsEstablished {
+            flow,
+            version: facts.version.clone(),
+            suite: facts.suite.clone(),
+            group: facts.group.clone(),
+            alpn: facts.alpn.clone(),
+            handshake: facts.handshake,
+        });
     }
 
     /// What an RSA key exchange on a connection came to, if there was one.

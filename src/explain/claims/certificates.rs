@@ -195,10 +195,16 @@ pub(super) const CLAIMS: &[Claim] = &[
     qualified(
         53,
         "Auto-renewal: enabled",
-        "Only for certificates that ACM issued, that are in use and validated by DNS or answered mail. Imported ones are \
-         not renewed.",
+        "A renewal drops nothing: new connections get the new certificate, old ones go on. But it comes by itself only for \
+         certificates that ACM issued, that are in use and validated by DNS or answered mail; imported ones are not renewed.",
         "AWS Certificate Manager User Guide, Managed renewal",
-        &[],
+        &[lab(
+            "cert/certificate-rotation",
+            &[
+                "The second is made with the new one",
+                "Two of them over the first, one before and one after the renewal",
+            ],
+        )],
     ),
     qualified(
         54,

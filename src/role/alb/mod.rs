@@ -13,6 +13,7 @@
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
+use std::mem;
 use std::rc::Rc;
 
 use hyper::body::{Body as _, Incoming};
@@ -131,22 +132,15 @@ impl Front {
         let randomness = self.node.chance.next("tls");
         match server::accept(&setup, stream, randomness, &self.node.clock).await {
             Ok(established) => {
-                let facts = established.facts;
-                self.node.keys_agreed(flow, facts.agreed);
-                self.node.pre_master_agreed(flow, facts.pre_master);
+                let mut facts = established.facts;
+                self.node.keys_agreed(flow, mem::take(&mut facts.agreed));
+                self.node.pre_master_agreed(flow, facts.pre_master.take());
                 if !facts.chain.is_empty() {
-                    let chain = facts.chain;
+                    let chain = mem::take(&mut facts.chain);
                     self.node
                         .fact(Fact::ClientCertificateAccepted { flow, chain });
                 }
-                self.node.fact(Fact::TlsEstablished {
-                    flow,
-                    version: facts.version,
-                    suite: facts.suite,
-                    group: facts.group,
-                    alpn: facts.alpn.clone(),
-                    handshake: facts.handshake,
-                });
+                self.node.tls_established(flow, &facts);
                 let shown = facts.client.as_ref().map(mutual::headers);
                 let client = Rc::new(Client {
                     flow,

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::mem;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -29,16 +30,9 @@ pub(super) async fn serve(
     let accepted = tls_server::accept(&sides.0, client, chance, &node.clock).await;
     let client = match accepted {
         Ok(established) => {
-            let facts = established.facts;
-            node.keys_agreed(to_client, facts.agreed);
-            node.fact(Fact::TlsEstablished {
-                flow: to_client,
-                version: facts.version,
-                suite: facts.suite,
-                group: facts.group,
-                alpn: facts.alpn,
-                handshake: facts.handshake,
-            });
+            let mut facts = established.facts;
+            node.keys_agreed(to_client, mem::take(&mut facts.agreed));
+            node.tls_established(to_client, &facts);
             established.stream
         }
         Err(failure) => {
@@ -58,16 +52,9 @@ pub(super) async fn serve(
     let connected = tls_client::connect(&sides.1, server_name, server, chance, &node.clock).await;
     let server = match connected {
         Ok(established) => {
-            let facts = established.facts;
-            node.keys_agreed(to_server, facts.agreed);
-            node.fact(Fact::TlsEstablished {
-                flow: to_server,
-                version: facts.version,
-                suite: facts.suite,
-                group: facts.group,
-                alpn: facts.alpn,
-                handshake: facts.handshake,
-            });
+            let mut facts = established.facts;
+            node.keys_agreed(to_server, mem::take(&mut facts.agreed));
+            node.tls_established(to_server, &facts);
             established.stream
         }
         Err(failure) => {
