@@ -14,8 +14,11 @@ use miette::NamedSource;
 
 pub mod plan;
 
+mod alb;
+mod app;
 mod attacker;
 mod decode;
+mod dns;
 mod error;
 mod expectations;
 mod intercept;

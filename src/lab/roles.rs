@@ -2,18 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
 
 use super::decode::{Fields, Item, all};
-use super::error::advice;
-use super::intercept;
-use super::network::{Network, Programs, Shape};
-use super::pki::{Pki, is_host_name};
+use super::network::{Network, Programs};
+use super::pki::Pki;
 use super::speech;
-use crate::role::config::{
-    Alb, App, Browser, FileContent, Listener, Program, Reply, Resolver, Role, Target, TargetGroup,
-};
-use crate::tls::config::ServerTakes;
+use super::{alb, app, dns, intercept};
+use crate::role::config::{Browser, FileContent, Program, Role, TargetGroup};
 
 /// Reads the programs of all nodes, and the table `target-group`.
 pub(super) fn read<'a>(
@@ -29,7 +24,7 @@ pub(super) fn read<'a>(
         group_names: groups.iter().map(|g| g.key).collect(),
         groups: groups
             .iter()
-            .filter_map(|g| target_group(*g, network))
+            .filter_map(|g| alb::target_group(*g, network))
             .collect(),
     };
     let mut roles = Vec::new();
@@ -48,21 +43,21 @@ pub(super) fn read<'a>(
         let mut ports = BTreeSet::new();
         let of_node = [
             programs.browser.and_then(|i| reader.browser(i)),
-            programs.resolver.and_then(resolver),
+            programs.resolver.and_then(dns::resolver),
             programs.alb.and_then(|i| reader.alb(i, &mut ports)),
-            programs.app.and_then(|i| app(i, &mut ports)),
+            programs.app.and_then(|i| app::app(i, &mut ports)),
         ];
         roles.extend(of_node.into_iter().flatten().map(|role| (index, role)));
     }
     roles
 }
 
-struct Reader<'n, 'a> {
-    network: &'n Network<'a>,
-    pki: &'n Pki<'a>,
-    group_names: Vec<&'a str>,
+pub(super) struct Reader<'n, 'a> {
+    pub(super) network: &'n Network<'a>,
+    pub(super) pki: &'n Pki<'a>,
+    pub(super) group_names: Vec<&'a str>,
     /// Those without a mistake.
-    groups: Vec<TargetGroup>,
+    pub(super) groups: Vec<TargetGroup>,
 }
 
 impl Reader<'_, '_> {
@@ -86,7 +81,7 @@ impl Reader<'_, '_> {
             Some(Role::Browser(browser)) => Some(browser),
             _ => None,
         };
-        let port = match beside.app.and_then(|i| app(i, &mut BTreeSet::new())) {
+        let port = match beside.app.and_then(|i| app::app(i, &mut BTreeSet::new())) {
             Some(Role::App(app)) => Some(app.port),
             _ => None,
         };
@@ -150,61 +145,6 @@ impl Reader<'_, '_> {
         }
         self.network.only_address(&item, node)
     }
-
-    fn alb(&self, item: Item<'_>, ports: &mut BTreeSet<u16>) -> Option<Role> {
-        let mut table = item.fields()?;
-        let name = table.required("name", "\"fl-production-alb\"");
-        let name = name.and_then(|i| i.prose(32));
-        let takes = table.or("takes", AlbTakes::default(), alb_takes);
-        let server = takes
-            .as_ref()
-            .map_or_else(ServerTakes::default, |t| t.server);
-        let listeners = table.required("listener", "[{ port = 443, … }]");
-        let listeners = listeners.and_then(|i| i.some(|l| self.listener(l, server, ports)));
-        table.finish();
-        let (takes, listeners) = (takes?, listeners?);
-        let wanted = |g: &&TargetGroup| listeners.iter().any(|l| l.forward == g.name);
-        Some(Role::Alb(Alb {
-            name: name?,
-            target_groups: self.groups.iter().filter(wanted).cloned().collect(),
-            listeners,
-            takes_in: takes.inward,
-            takes_out: takes.outward,
-        }))
-    }
-
-    fn listener(
-        &self,
-        item: Item<'_>,
-        takes: ServerTakes,
-        ports: &mut BTreeSet<u16>,
-    ) -> Option<Listener> {
-        let mut table = item.fields()?;
-        let port = table.required("port", "443");
-        let port = port.and_then(|i| own_port(i, ports));
-        let tls = speech::server(&mut table, self.pki, takes);
-        let forward = table.required("forward", "\"web\"");
-        let forward = forward.and_then(|i| self.group_of(i));
-        table.finish();
-        Some(Listener {
-            port: port?,
-            tls: tls?,
-            forward: forward?,
-        })
-    }
-
-    fn group_of(&self, item: Item<'_>) -> Option<String> {
-        let word = item.text()?;
-        if !self.group_names.contains(&word) {
-            item.wrong(
-                format!("unknown target group `{word}`"),
-                "no target group has this name",
-                advice(word, self.group_names.iter().copied()),
-            );
-            return None;
-        }
-        Some(word.to_owned())
-    }
 }
 
 /// A program and its arguments.
@@ -219,151 +159,8 @@ pub(super) fn command(item: Item<'_>) -> Option<Vec<String>> {
     })
 }
 
-#[derive(Default)]
-struct AlbTakes {
-    server: ServerTakes,
-    inward: Duration,
-    outward: Duration,
-}
-
-fn alb_takes(item: Item<'_>) -> Option<AlbTakes> {
-    let mut table = item.fields()?;
-    let hello = table.or("server-hello", Duration::ZERO, Item::duration);
-    let finish = table.or("server-finish", Duration::ZERO, Item::duration);
-    let inward = table.or("in", Duration::ZERO, Item::duration);
-    let outward = table.or("out", Duration::ZERO, Item::duration);
-    table.finish();
-    Some(AlbTakes {
-        server: ServerTakes {
-            hello: hello?,
-            finish: finish?,
-        },
-        inward: inward?,
-        outward: outward?,
-    })
-}
-
-fn resolver(item: Item<'_>) -> Option<Role> {
-    let mut table = item.fields()?;
-    let zone = table.required("zone", "{ \"your-app.com\" = \"198.51.100.10\" }");
-    let zone = zone.and_then(read_zone);
-    let ttl = table.or("ttl", Duration::from_secs(60), |item| {
-        let ttl = item.duration()?;
-        // RFC 2181 §8: 31 bits.
-        if ttl.subsec_nanos() != 0 || ttl.as_secs() > i32::MAX as u64 {
-            let label = "expected whole seconds, at most 68 years";
-            item.wrong("`ttl` is not a time to live", label, None);
-            return None;
-        }
-        Some(ttl)
-    });
-    let takes = table.or("takes", Duration::ZERO, Item::duration);
-    table.finish();
-    Some(Role::Resolver(Resolver {
-        zone: zone?,
-        ttl: ttl?,
-        takes: takes?,
-    }))
-}
-
-fn read_zone(item: Item<'_>) -> Option<BTreeMap<String, Vec<IpAddr>>> {
-    let records = all(item.fields()?.entries().map(|record| {
-        let key = zone_name(&record);
-        let addresses = match record.as_text() {
-            Some(_) => record.ip().map(|a| vec![a]),
-            None => record.each(Item::ip),
-        };
-        Some((key?, addresses?))
-    }))?;
-    Some(records.into_iter().collect())
-}
-
-/// The key as a host name.
-fn zone_name(record: &Item<'_>) -> Option<String> {
-    let key = record.key;
-    if !is_host_name(key) {
-        let label = "expected a host name such as \"your-app.com\", in quotes";
-        record.wrong_key(format!("`{key}` is not a host name"), label, None);
-        return None;
-    }
-    Some(key.to_ascii_lowercase())
-}
-
-fn target_group(item: Item<'_>, network: &Network<'_>) -> Option<TargetGroup> {
-    let name = item.key_name();
-    let mut table = item.fields()?;
-    let targets = table.required("targets", "[\"ec2-a:32768\"]");
-    let targets = targets.and_then(|i| i.each(|t| target(t, network)));
-    table.finish();
-    Some(TargetGroup {
-        name: name?.to_string(),
-        targets: targets?,
-    })
-}
-
-/// `ec2-a:32768`: a node with one address, and the port under which it is registered.
-fn target(item: Item<'_>, network: &Network<'_>) -> Option<Target> {
-    let text = item.text()?;
-    let parts = text.rsplit_once(':');
-    let parts = parts.and_then(|(node, port)| Some((node, port.parse::<u16>().ok()?)));
-    let Some((node, port @ 1..)) = parts else {
-        let label = "expected a node and a port such as \"ec2-a:32768\"";
-        item.wrong(format!("`{text}` is not a target"), label, None);
-        return None;
-    };
-    let index = network.node(&item, node)?;
-    if let Shape::Container { .. } = network.nodes[index].shape {
-        let message = format!("`{node}` is inside a docker host");
-        let label = "expected the docker host, and the port that it publishes";
-        item.wrong(message, label, None);
-        return None;
-    }
-    Some(Target {
-        node: network.nodes[index].name.clone(),
-        address: (network.only_address(&item, index)?, port).into(),
-    })
-}
-
-fn app(item: Item<'_>, ports: &mut BTreeSet<u16>) -> Option<Role> {
-    let mut table = item.fields()?;
-    let port = table.required("port", "8080");
-    let port = port.and_then(|i| own_port(i, ports));
-    let takes = table.or("takes", Duration::ZERO, Item::duration);
-    let routes = table.or("route", BTreeMap::new(), |item| {
-        let routes = all(item.fields()?.entries().map(route))?;
-        Some(routes.into_iter().collect())
-    });
-    table.finish();
-    Some(Role::App(App {
-        port: port?,
-        takes: takes?,
-        routes: routes?,
-    }))
-}
-
-fn route(item: Item<'_>) -> Option<(String, Reply)> {
-    let path = item.key;
-    let is_path = path.starts_with('/') && path.chars().all(|c| c.is_ascii_graphic() && c != '?');
-    if !is_path {
-        let label = "expected a path such as \"/health\"";
-        item.wrong_key(format!("`{path}` is not a path"), label, None);
-    }
-    let mut table = item.fields()?;
-    // 1xx answers are not final (RFC 9110 §15.2).
-    let status = table.or("status", 200, |i| i.integer(200..=599));
-    let content_type = table.or("type", "text/plain".to_owned(), Item::header_value);
-    let body = table.or("body", String::new(), |i| i.text().map(str::to_owned));
-    table.finish();
-    let reply = Reply {
-        status: u16::try_from(status?).ok()?,
-        content_type: content_type?,
-        body: body?,
-    };
-    is_path.then(|| (path.to_owned(), reply))
-}
-
 /// A TCP port that nothing else on the node listens on.
-fn own_port(item: Item<'_>, ports: &mut BTreeSet<u16>) -> Option<u16> {
+pub(super) fn own_port(item: Item<'_>, ports: &mut BTreeSet<u16>) -> Option<u16> {
     let port = item.port()?;
     if !ports.insert(port) {
         let message = format!("port {port} is taken on this node");

@@ -1,0 +1,98 @@
+//! What packets carry, and who sees it.
+
+use super::{Reader, viewer};
+use crate::dissect::filter::Filter;
+use crate::lab::decode::{Fields, Item};
+use crate::lab::error::Span;
+use crate::lab::plan::{Check, Count, PacketFilter, Viewer};
+
+impl Reader<'_, '_> {
+    pub(super) fn packets(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let on = table.or("on", None, |i| self.tap(i).map(Some));
+        let viewer = table.or("as", Viewer::KeyHolder, viewer);
+        let filter = table.required("filter", "\"http.request\"");
+        let filter = filter.and_then(self::filter);
+        let count = table.exactly_one(&["count", "at-least", "at-most"]);
+        let count = count.and_then(|i| {
+            let n = i.integer(0..=u64::MAX)?;
+            Some(match i.key {
+                "count" => Count::Exactly(n),
+                "at-least" => Count::AtLeast(n),
+                _ => Count::AtMost(n),
+            })
+        });
+        Some(Check::Packets {
+            on: on?,
+            viewer: viewer?,
+            filter: filter?,
+            count: count?,
+        })
+    }
+
+    pub(super) fn readable(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let on = table.required("on", "\"user\"");
+        let on = on.and_then(|i| self.tap(i));
+        let text = table.required("text", "\"GET /\"");
+        let text = text.and_then(|i| {
+            let text = i.text()?;
+            // An empty text stands in every packet, one beyond a packet's size in none.
+            if !(1..=1_000).contains(&text.len()) {
+                let label = "expected 1 to 1000 bytes";
+                i.wrong("`text` does not fit", label, None);
+                return None;
+            }
+            Some(text.to_owned())
+        });
+        let readable = table.or("is", true, Item::boolean);
+        Some(Check::Readable {
+            on: on?,
+            text: text?,
+            readable: readable?,
+        })
+    }
+
+    pub(super) fn never_sees(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let node = self.node(table.required("node", "\"web-a\""));
+        let address = table.required("address", "\"203.192.1.50\"");
+        let address = address.and_then(Item::ip);
+        Some(Check::NeverSees {
+            node: node?,
+            address: address?,
+        })
+    }
+}
+
+fn filter(item: Item<'_>) -> Option<PacketFilter> {
+    let text = item.text()?;
+    match Filter::parse(text) {
+        Ok(filter) => Some(PacketFilter {
+            text: text.to_owned(),
+            filter,
+        }),
+        Err(error) => {
+            let label = "expected a display filter such as \"http.request\"";
+            item.mistakes.add(
+                inside(&item, text, error.span),
+                error.message,
+                label.to_owned(),
+                error.help,
+            );
+            None
+        }
+    }
+}
+
+/// The place of a part of a text value: exact when the text is written without escapes on one line, else the whole.
+fn inside(item: &Item<'_>, text: &str, part: std::ops::Range<usize>) -> Span {
+    let span = item.value.span;
+    let quoted_plainly = span.end.saturating_sub(span.start) == text.len() + 2;
+    if !quoted_plainly || part.end > text.len() {
+        return span;
+    }
+    let start = span.start + 1;
+    Span {
+        start: start + part.start,
+        end: start + part.end,
+        ..span
+    }
+}
