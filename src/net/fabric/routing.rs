@@ -1,0 +1,104 @@
+//! What routers and docker hosts do with a packet that is not for them.
+
+use super::Fabric;
+use crate::event::{DropCause, PacketId};
+use crate::net::forward::{self, Next};
+use crate::net::icmp::{self, Complaint};
+use crate::net::topology::NodeKind;
+use crate::time::Instant;
+use crate::wire::offload::{self, SegmentSize};
+use crate::wire::packet::Packet;
+use crate::wire::rewrite;
+
+impl Fabric {
+    /// A forwarding node decides.
+    pub(super) fn route(
+        &mut self,
+        now: Instant,
+        node: usize,
+        from: Option<usize>,
+        id: PacketId,
+        mut bytes: Vec<u8>,
+        segments: SegmentSize,
+    ) {
+        let Some(packet) = Packet::read(&bytes) else {
+            self.totals.dropped += 1;
+            self.report_drop(now, node, id, DropCause::Malformed, None, &bytes);
+            return;
+        };
+        let destination = packet.destination;
+        let ends = packet.tcp().and_then(|_| packet.ports());
+        let middle = ends.and_then(|(source, destination)| {
+            forward::intercepted(&self.topology, node, from, source, destination)
+        });
+        let next = match middle {
+            Some(nic) => Next::Out { nic, hop: true },
+            None => forward::next(
+                &self.topology,
+                &self.topology.nodes[node],
+                from,
+                destination,
+            ),
+        };
+        match next {
+            Next::Here(nic) => self.arrived.push_back((nic, id, bytes)),
+            Next::Nowhere(cause, complaint) => {
+                self.refuse(now, node, from, id, &bytes, cause, complaint)
+            }
+            Next::Out { nic, hop } => {
+                self.clamp_mss(nic, &mut bytes);
+                let mtu = self.lanes[nic].mtu;
+                if hop && !rewrite::decrement_ttl(&mut bytes) {
+                    let (cause, complaint) = (DropCause::TimeToLive, Complaint::TimeExceeded);
+                    self.refuse(now, node, from, id, &bytes, cause, complaint);
+                } else if offload::size_on_link(&bytes, segments) > mtu {
+                    let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
+                    let complaint = Complaint::FragmentationNeeded(mtu);
+                    self.refuse(now, node, from, id, &bytes, DropCause::TooBig, complaint);
+                } else {
+                    self.transmit(now, nic, id, bytes, segments);
+                }
+            }
+        }
+    }
+
+    /// At a node that clamps: an end that sends through the link of `nic` hears of no larger segments than it carries.
+    pub(super) fn clamp_mss(&self, nic: usize, bytes: &mut [u8]) {
+        let node = &self.topology.nodes[self.topology.nics[nic].node];
+        if node.kind != NodeKind::Router || !node.forwarding.mss_clamp {
+            return;
+        }
+        // Headers without options, as the option counts them (RFC 6691 §2).
+        let headers = if bytes.first().is_some_and(|b| b >> 4 == 6) {
+            60
+        } else {
+            40
+        };
+        let largest = self.lanes[nic].mtu.saturating_sub(headers);
+        rewrite::clamp_mss(bytes, u16::try_from(largest).unwrap_or(u16::MAX));
+    }
+
+    /// A forwarding node drops a packet and tells its source.
+    #[expect(clippy::too_many_arguments, reason = "a drop has all of these")]
+    fn refuse(
+        &mut self,
+        now: Instant,
+        node: usize,
+        from: Option<usize>,
+        id: PacketId,
+        bytes: &[u8],
+        cause: DropCause,
+        complaint: Complaint,
+    ) {
+        self.totals.dropped += 1;
+        self.report_drop(now, node, id, cause, None, bytes);
+        // The answer comes from the port at which the packet came in (RFC 1812 §4.3.2.4).
+        let Some(port) = from.filter(|_| self.topology.nodes[node].forwarding.icmp_errors) else {
+            return;
+        };
+        let router = self.topology.nics[port].address;
+        if let Some(answer) = icmp::complain(router, bytes, complaint) {
+            self.send(now, port, answer);
+        }
+    }
+}
