@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::error::{Mistakes, Span, advice, nearest, words};
-use super::tree::{Kind, Table, Value};
+use super::tree::{Entry, Kind, Table, Value};
 use crate::name::Name;
 use crate::time::UnixSeconds;
 use crate::units::{UnitError, parse_duration};
@@ -24,6 +24,16 @@ pub(super) struct Item<'a> {
 }
 
 impl<'a> Item<'a> {
+    /// A key and its value, outside any reader of tables.
+    pub(super) fn of(entry: &'a Entry, mistakes: &'a Mistakes) -> Self {
+        Self {
+            key: &entry.key,
+            key_span: entry.key_span,
+            value: &entry.value,
+            mistakes,
+        }
+    }
+
     /// A mistake about the value.
     pub(super) fn wrong(
         &self,

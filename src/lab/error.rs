@@ -168,7 +168,7 @@ pub(super) type Source = Arc<NamedSource<Arc<str>>>;
 /// A place in one of the files of a lab. Byte offsets, on character boundaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Span {
-    /// 0 is the lab, 1 its base.
+    /// 0 is the lab, 1 its base, 2 the base of that one.
     pub(super) file: usize,
     pub(super) start: usize,
     pub(super) end: usize,
@@ -202,7 +202,7 @@ impl Mistakes {
         }
     }
 
-    /// The base joins; spans with file 1 are in it.
+    /// A file below joins; the first has number 1 in spans.
     pub(super) fn add_source(&self, base: Source) {
         self.sources.borrow_mut().push(base);
     }

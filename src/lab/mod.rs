@@ -1,5 +1,5 @@
 //! A lab file becomes a checked plan: parsed with spans, every mistake at once. Nothing runs here and nothing on the
-//! machine is touched but the file that was named, and the base beside it.
+//! machine is touched but the file that was named, and those below it.
 //!
 //! A file is read into a tree that knows the place of every value (`tree`), laid over its base, and then decoded table
 //! by table (`decode`); readers record mistakes and go on.
@@ -7,16 +7,14 @@
 use std::fs;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
-
-use miette::NamedSource;
 
 pub mod plan;
 
 mod alb;
 mod app;
 mod attacker;
+mod base;
 mod decode;
 mod dns;
 mod error;
@@ -40,8 +38,8 @@ mod who_reads;
 pub use error::{LabErrors, LoadError, Mistake};
 pub use shipped::Shipped;
 
-use decode::{Fields, Item};
-use error::{Mistakes, Source, advice};
+use decode::Fields;
+use error::Mistakes;
 use network::Network;
 use pki::Pki;
 use plan::Plan;
@@ -55,7 +53,7 @@ pub fn shipped() -> impl Iterator<Item = Shipped> {
 }
 
 /// Reads a lab: one that is part of the program, by name, or a file, by a path that ends in `.toml`. A file's base is a
-/// shipped one or a file beside it.
+/// shipped one, a shipped lab, or a file beside it.
 ///
 /// # Errors
 /// When there is no such lab, when a file cannot be read, or with all mistakes in it.
@@ -83,7 +81,7 @@ pub fn load(name_or_path: &str) -> Result<Plan, LoadError> {
     Ok(plan)
 }
 
-/// Reads the lab `source`, whose name is `file_name` below the labs folder. Its base can be a shipped one only.
+/// Reads the lab `source`, whose name is `file_name` below the labs folder. Its base can be a shipped base or lab only.
 ///
 /// # Errors
 /// With all mistakes in it.
@@ -127,45 +125,7 @@ fn read_lab<E: From<LabErrors>>(
     source: &str,
     beside: impl Fn(&str) -> Result<Option<(String, String)>, E>,
 ) -> Result<Plan, E> {
-    let open = |name: &str, text: &str| -> Source { Arc::new(NamedSource::new(name, text.into())) };
-    let lab_source = open(file_name, source);
-    let mistakes = Mistakes::new(lab_source.clone());
-    let lab = tree::parse(&lab_source, 0, &mistakes);
-    let base = lab.0.iter().find(|e| e.key == "base");
-    let base = base.map(|e| Item {
-        key: &e.key,
-        key_span: e.key_span,
-        value: &e.value,
-        mistakes: &mistakes,
-    });
-    let mut tree = lab.clone();
-    if let Some((item, name)) = base.and_then(|item| Some((item, item.text()?))) {
-        let is_name = crate::name::Name::new(name).is_ok();
-        let found = match shipped::base(name) {
-            Some(text) => Some((format!("base/{name}.toml"), text.to_owned())),
-            None if is_name => beside(name)?,
-            None => None,
-        };
-        match found {
-            Some((name, text)) => {
-                let base_source = open(&name, &text);
-                mistakes.add_source(base_source.clone());
-                let base = tree::parse(&base_source, 1, &mistakes);
-                refuse_base_of_base(&base, &mistakes);
-                tree = tree::overlay(base, lab.clone());
-            }
-            None => {
-                item.wrong(
-                    format!("unknown base `{name}`"),
-                    "neither a shipped base nor a file beside this one",
-                    advice(
-                        name,
-                        shipped::BASES.iter().map(|b| &b.name["base/".len()..]),
-                    ),
-                );
-            }
-        }
-    }
+    let (tree, mistakes) = base::read(file_name, source, beside)?;
     let plan = if mistakes.count() == 0 {
         decode(plan_name(file_name), &tree, &mistakes)
     } else {
@@ -174,15 +134,6 @@ fn read_lab<E: From<LabErrors>>(
     };
     mistakes.into_result()?;
     Ok(plan.expect("whatever is missing from the plan is a mistake"))
-}
-
-/// One level is enough: what a lab is made of should be in two files at most.
-fn refuse_base_of_base(base: &tree::Table, mistakes: &Mistakes) {
-    if let Some(entry) = base.0.iter().find(|e| e.key == "base") {
-        let message = "a base has no base of its own".to_owned();
-        let label = "expected no `base` in a base".to_owned();
-        mistakes.add(entry.key_span, message, label, None);
-    }
 }
 
 /// The path below the labs folder, without `.toml`.
@@ -199,7 +150,9 @@ fn plan_name(file_name: &str) -> String {
 fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan> {
     const LIMIT: Duration = Duration::from_secs(3_600);
     let mut root = Fields::root(tree, mistakes);
+    // Both were followed before.
     root.optional("base");
+    root.optional("without");
     let title = root.required("title", "\"One HTTPS request\"");
     let title = title.and_then(|i| i.prose(100));
     let text = root.or("text", None, |i| i.prose(300).map(Some));

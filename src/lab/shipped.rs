@@ -95,6 +95,11 @@ pub(super) fn base(name: &str) -> Option<&'static str> {
     BASES.iter().find(|b| path(b)).map(|b| b.source)
 }
 
+/// The lab called `name`.
+pub(super) fn lab(name: &str) -> Option<&'static str> {
+    LABS.iter().find(|l| l.name == name).map(|l| l.source)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

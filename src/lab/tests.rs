@@ -10,6 +10,8 @@ use crate::net::topology::{Forwarding, NodeKind, Topology};
 use crate::role::config::Role;
 use crate::tls::config::Version;
 
+mod base;
+
 fn plan(source: &str) -> Plan {
     parse("x.toml", source).unwrap_or_else(|e| panic!("{}", show(&e)))
 }
@@ -457,61 +459,6 @@ fn syntax_errors_are_all_reported_and_nothing_else() {
             .iter()
             .all(|m| m.to_string().starts_with("not TOML: "))
     );
-}
-
-/// A lab and a base of its own in a folder, read by path.
-fn load_files(lab: &str, base: &str) -> Result<Plan, LoadError> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("my-lab.toml");
-    fs::write(&path, lab).unwrap();
-    fs::write(folder.path().join("my-base.toml"), base).unwrap();
-    load(path.to_str().unwrap())
-}
-
-#[test]
-fn mistakes_in_the_base_are_placed_in_the_base() {
-    let lab = "base = \"my-base\"\n[link.user]\nmtu = 9\n";
-    let base = small("\n[link.user]\nbetween = [\"user\", \"internet\"]\ndelya = \"5 ms\"");
-    let plan = load_files("base = \"my-base\"\ntitle = \"mine\"", &small("")).unwrap();
-    assert_eq!(
-        (plan.name.as_str(), plan.title.as_str()),
-        ("my-lab", "mine")
-    );
-    let Err(LoadError::Lab(errors)) = load_files(lab, &base) else {
-        panic!("both files are wrong");
-    };
-    let places = errors.mistakes().iter().map(|m| {
-        let file = Path::new(m.file()).file_name().unwrap().to_str().unwrap();
-        (file, m.position(), m.to_string())
-    });
-    assert_eq!(
-        places.collect::<Vec<_>>(),
-        [
-            ("my-lab.toml", (3, 7), "`mtu` is out of range".to_owned()),
-            ("my-base.toml", (13, 1), "unknown key `delya`".to_owned()),
-        ]
-    );
-}
-
-#[test]
-fn a_base_is_a_name_and_has_no_base() {
-    let Err(LoadError::Lab(errors)) = load_files("base = \"my-base\"", "base = \"three-tier\"")
-    else {
-        panic!("the base is wrong");
-    };
-    assert_eq!(
-        errors.mistakes()[0].to_string(),
-        "a base has no base of its own"
-    );
-    for name in ["../my-base", "/etc/passwd", "nowhere", ""] {
-        let Err(LoadError::Lab(errors)) = load_files(&format!("base = \"{name}\""), "") else {
-            panic!("there is no such base");
-        };
-        assert_eq!(
-            errors.mistakes()[0].to_string(),
-            format!("unknown base `{name}`")
-        );
-    }
 }
 
 #[test]

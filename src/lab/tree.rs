@@ -8,6 +8,13 @@ use super::error::{Mistakes, Source, Span};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table(pub(super) Vec<Entry>);
 
+impl Table {
+    /// What stands under `key`.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        self.0.iter().find(|e| e.key == key)
+    }
+}
+
 /// A key and its value.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
