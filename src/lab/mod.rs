@@ -38,7 +38,7 @@ mod who_reads;
 pub use error::{LabErrors, LoadError, Mistake};
 pub use shipped::Shipped;
 
-use decode::Fields;
+use decode::{Fields, Item};
 use error::Mistakes;
 use network::Network;
 use pki::Pki;
@@ -146,6 +146,19 @@ fn plan_name(file_name: &str) -> String {
     stem.unwrap_or("lab").to_owned()
 }
 
+/// Why a lab runs in virtual time only: a clause that "so it runs in virtual time only" could follow.
+fn only_virtual(item: Item<'_>, network: &Network<'_>) -> Option<String> {
+    let reason = item.prose(120)?;
+    let program = network.nodes.iter().find(|n| n.programs.program.is_some());
+    if let Some(node) = program {
+        let message = format!("node `{}` is a real program", node.name);
+        let label = "expected no `virtual-only` where a node is one: it runs on TUN devices only";
+        item.wrong_key(message, label, None);
+        return None;
+    }
+    Some(reason)
+}
+
 /// `None` only after a mistake.
 fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan> {
     const LIMIT: Duration = Duration::from_secs(3_600);
@@ -169,6 +182,18 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
         Some(limit)
     });
 
+    let lasts = root.or("lasts", Duration::ZERO, |item| {
+        let lasts = item.duration()?;
+        if lasts > limit.unwrap_or(LIMIT) {
+            let label =
+                "expected no more than the run's `limit`, 1 h unless the lab says otherwise";
+            item.wrong("`lasts` is longer than the run may be", label, None);
+            return None;
+        }
+        Some(lasts)
+    });
+    let virtual_only = root.optional("virtual-only");
+
     let before = mistakes.count();
     let network = Network::read(&mut root);
     let sound = mistakes.count() == before;
@@ -181,6 +206,7 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
     let pki = Pki::read(&mut root);
     let mut roles = roles::read(&mut root, &network, &pki);
     roles.extend(attacker::read(&network, named));
+    let virtual_only = virtual_only.map_or(Some(None), |i| only_virtual(i, &network).map(Some));
     let steps = scenario::steps(&mut root, &network, &pki);
     let timeline = scenario::timeline(&mut root);
     let expert = root.or("expert", Vec::new(), |i| i.each(|line| line.prose(200)));
@@ -198,6 +224,8 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
         notes: notes?,
         clock: clock?,
         limit: limit?,
+        lasts: lasts?,
+        virtual_only: virtual_only?,
         main_taps: taps::main_taps(&topology, &roles),
         topology,
         pki: pki.spec,

@@ -32,6 +32,11 @@ pub struct Plan {
     pub clock: UnixSeconds,
     /// The run ends at this moment at the latest.
     pub limit: Duration,
+    /// The run goes on until this moment at the least, though nobody has anything left to do: what happens by itself,
+    /// as health checks do, happens until then.
+    pub lasts: Duration,
+    /// Why it runs in virtual time only, where it says so.
+    pub virtual_only: Option<String>,
     /// The network.
     pub topology: Topology,
     /// For each TCP or UDP path: the NICs tapped in the main capture, each path once, at the initiator's.
@@ -94,6 +99,14 @@ impl Plan {
     pub fn attacker(&self) -> Option<&Name> {
         let (node, _) = self.roles.iter().find(|(_, role)| role.is_virtual_only())?;
         Some(&self.topology.nodes[*node].name)
+    }
+
+    /// Why such a lab runs in virtual time only, when it does: the lab says so, or has an attacker.
+    #[must_use]
+    pub fn why_virtual_only(&self) -> Option<String> {
+        let attacker = |node| format!("node `{node}` is an attacker");
+        let said = self.virtual_only.clone();
+        said.or_else(|| self.attacker().map(attacker))
     }
 
     /// Whether the program on a node is an attacker beside the path.

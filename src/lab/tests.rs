@@ -1,5 +1,7 @@
 //! Whole files: the shipped labs as they should come out, and wrong ones with what is said about them.
 
+mod span;
+
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use proptest::prelude::*;
 

@@ -148,6 +148,11 @@ pub(super) fn populate(
         };
         started.map_err(|source| start_error(&name, source))?;
     }
+    if !plan.lasts.is_zero() {
+        let (clock, lasts) = (clock.clone(), plan.lasts);
+        let until = async move { clock.sleep(lasts).await };
+        world.executor().spawn_foreground(until);
+    }
     for step in &plan.steps {
         let (clock, at) = (clock.clone(), step.at);
         match step.action.clone() {

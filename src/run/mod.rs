@@ -24,6 +24,8 @@ mod files;
 mod live;
 mod programs;
 mod recording;
+#[cfg(test)]
+mod scenarios;
 pub mod standing;
 pub mod up;
 
@@ -62,8 +64,8 @@ pub enum RunError {
     /// The lab has real programs, which run on TUN devices only.
     #[error("node `{0}` is a real program: this lab runs with `--tun` only")]
     NeedsDevices(String),
-    /// The lab has an attacker, for whom the kernel's network has no place.
-    #[error("node `{0}` is an attacker: this lab runs in virtual time only, without `--tun`")]
+    /// The lab says so, or has an attacker, for whom the kernel's network has no place.
+    #[error("{0}: this lab runs in virtual time only, without `--tun`")]
     VirtualOnly(String),
     /// A real program could meet the teaching engine.
     #[error(
@@ -189,8 +191,8 @@ impl<'a> Run<'a> {
         if let (Place::Virtual, Some(node)) = (self.place, self.plan.program()) {
             return Err(RunError::NeedsDevices(node.to_string()));
         }
-        if let (Place::Devices, Some(node)) = (self.place, self.plan.attacker()) {
-            return Err(RunError::VirtualOnly(node.to_string()));
+        if let (Place::Devices, Some(why)) = (self.place, self.plan.why_virtual_only()) {
+            return Err(RunError::VirtualOnly(why));
         }
         if self.plan.program().is_some() {
             refuse_static_rsa(self.plan)?;

@@ -107,8 +107,8 @@ impl Up {
         // Before the process becomes another user in a namespace of its own.
         let place = standing::folder();
         os::ready().map_err(RunError::Devices)?;
-        if let Some(node) = self.plan.attacker() {
-            return Err(RunError::VirtualOnly(node.to_string()));
+        if let Some(why) = self.plan.why_virtual_only() {
+            return Err(RunError::VirtualOnly(why));
         }
         let plan = self.plan.shifted_to(today());
         let mut bytes = [0; 32];
