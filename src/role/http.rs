@@ -8,27 +8,32 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::HeaderMap;
+use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::time::{self, Clock};
 
-/// The body of a message that we send.
-pub(super) type Body = BoxBody<Bytes, hyper::Error>;
+/// The body of a message, wherever it comes from. Roles run on one thread: it need not be `Send`.
+pub(super) type Body = Pin<Box<dyn hyper::body::Body<Data = Bytes, Error = io::Error>>>;
 
 /// A body held in memory.
 pub(super) fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(never).boxed()
+    Box::pin(Full::new(bytes.into()).map_err(never))
 }
 
 /// No body.
 pub(super) fn empty() -> Body {
-    Empty::new().map_err(never).boxed()
+    Box::pin(Empty::new().map_err(never))
 }
 
-fn never(e: Infallible) -> hyper::Error {
+/// A body that hyper receives.
+pub(super) fn incoming(body: Incoming) -> Body {
+    Box::pin(body.map_err(|e| io::Error::other(chain(&e))))
+}
+
+fn never(e: Infallible) -> io::Error {
     match e {}
 }
 

@@ -4,6 +4,7 @@
 pub mod dns;
 pub mod hello;
 pub mod http;
+pub mod http1;
 pub mod offload;
 pub mod packet;
 pub mod rewrite;

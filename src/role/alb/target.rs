@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response};
@@ -18,7 +17,7 @@ use super::case::{HeadNext, Mixed};
 use super::error::Refusal;
 use crate::event::{Fact, Flow};
 use crate::role::Node;
-use crate::role::http::{Body, Io, within};
+use crate::role::http::{Body, Io, incoming, within};
 
 /// No TCP connection to the target within this time is a 504.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -87,7 +86,7 @@ impl Targets {
         });
         let mut open = self.open.borrow_mut();
         open.entry(address).or_default().push(connection);
-        Ok(response.map(BodyExt::boxed))
+        Ok(response.map(incoming))
     }
 
     /// An open connection that waits for a request. Those that the target has closed are forgotten.
