@@ -11,11 +11,14 @@ use super::speech;
 use crate::role::config::{Alb, Listener, Role, Target, TargetGroup};
 use crate::tls::config::ServerTakes;
 
+mod attributes;
+
 impl Reader<'_, '_> {
     pub(super) fn alb(&self, item: Item<'_>, ports: &mut BTreeSet<u16>) -> Option<Role> {
         let mut table = item.fields()?;
         let name = table.required("name", "\"fl-production-alb\"");
         let name = name.and_then(|i| i.prose(32));
+        let attributes = attributes::attributes(&mut table);
         let takes = table.or("takes", AlbTakes::default(), alb_takes);
         let server = takes
             .as_ref()
@@ -27,6 +30,7 @@ impl Reader<'_, '_> {
         let wanted = |g: &&TargetGroup| listeners.iter().any(|l| l.forward == g.name);
         Some(Role::Alb(Alb {
             name: name?,
+            attributes: attributes?,
             target_groups: self.groups.iter().filter(wanted).cloned().collect(),
             listeners,
             takes_in: takes.inward,

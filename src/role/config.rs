@@ -7,7 +7,7 @@ mod browser;
 mod dns;
 mod program;
 
-pub use alb::{Alb, Listener, Target, TargetGroup};
+pub use alb::{Alb, Attributes, DesyncMode, ForwardedFor, Listener, Target, TargetGroup};
 pub use app::{App, Reply};
 pub use attack::{
     Attacker, Attempt, Guess, Interceptor, Manner, RecordChoice, Side, Stolen, Terminate, Victim,

@@ -6,11 +6,17 @@ use std::time::Duration;
 use crate::name::Name;
 use crate::tls::config::ServerTls;
 
+mod attributes;
+
+pub use attributes::{Attributes, DesyncMode, ForwardedFor};
+
 /// A load balancer that behaves like an AWS Application Load Balancer.
 #[derive(Debug, Clone)]
 pub struct Alb {
     /// As in `fl-production-alb`.
     pub name: String,
+    /// How it treats its clients' connections and requests.
+    pub attributes: Attributes,
     /// Where it listens.
     pub listeners: Vec<Listener>,
     /// Where it forwards to.
