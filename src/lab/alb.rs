@@ -26,11 +26,16 @@ impl Reader<'_, '_> {
         let listeners = table.required("listener", "[{ port = 443, … }]");
         let listeners = listeners.and_then(|i| i.some(|l| self.listener(l, server, ports)));
         table.finish();
-        let (takes, listeners) = (takes?, listeners?);
+        let (takes, attributes, mut listeners) = (takes?, attributes?, listeners?);
+        if !attributes.http2 {
+            for tls in listeners.iter_mut().filter_map(|l| l.tls.as_mut()) {
+                tls.alpn.retain(|protocol| protocol != "h2");
+            }
+        }
         let wanted = |g: &&TargetGroup| listeners.iter().any(|l| l.forward == g.name);
         Some(Role::Alb(Alb {
             name: name?,
-            attributes: attributes?,
+            attributes,
             target_groups: self.groups.iter().filter(wanted).cloned().collect(),
             listeners,
             takes_in: takes.inward,

@@ -12,6 +12,7 @@ use crate::net::topology::{Forwarding, NodeKind, Topology};
 use crate::role::config::Role;
 use crate::tls::config::Version;
 
+mod attributes;
 mod base;
 
 fn plan(source: &str) -> Plan {
