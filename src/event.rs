@@ -11,16 +11,20 @@ use std::time::Duration;
 use crate::name::Name;
 use crate::time::Instant;
 
+mod access_log;
 mod agreement;
 mod attack;
+mod connection_log;
 mod defect;
 mod drop_cause;
 mod fact;
 mod pre_master;
 mod tls;
 
+pub use access_log::{ACCESS_FIELDS, AccessRecord, RequestKind};
 pub use agreement::KeyAgreement;
 pub use attack::{Attack, Deed, Recovery};
+pub use connection_log::{CONNECTION_FIELDS, ConnectionRecord, VerifyStatus};
 pub use defect::CertificateDefect;
 pub use drop_cause::DropCause;
 pub use fact::Fact;
@@ -208,6 +212,15 @@ impl Sink for Recorder {
         } else {
             self.left_out += 1;
         }
+    }
+}
+
+/// AWS's example of an access log entry, with another status.
+#[cfg(test)]
+pub(crate) fn example_entry(elb_status: u16) -> AccessRecord {
+    AccessRecord {
+        elb_status,
+        ..access_log::tests::example()
     }
 }
 

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{
-    Attack, CertificateDefect, CertificateFacts, Flow, HandshakeKind, KeyAgreement, Mismatch,
-    PreMaster, Recovery,
+    AccessRecord, Attack, CertificateDefect, CertificateFacts, ConnectionRecord, Flow,
+    HandshakeKind, KeyAgreement, Mismatch, PreMaster, Recovery,
 };
 use crate::name::Name;
 use crate::time::UnixSeconds;
@@ -252,6 +252,21 @@ pub enum Fact {
         /// Why.
         error: String,
     },
+    /// The load balancer got no response from a target, and answers itself.
+    TargetFailed {
+        /// Where the target is registered.
+        target: SocketAddr,
+        /// On which connection; none when it did not come to be.
+        flow: Option<Flow>,
+        /// What it answers, as in 502.
+        status: u16,
+        /// The exact cause.
+        cause: String,
+    },
+    /// The load balancer wrote an entry of its access log.
+    AccessLogged(Box<AccessRecord>),
+    /// The load balancer wrote an entry of its connection log.
+    ConnectionLogged(Box<ConnectionRecord>),
     /// A step of the scenario failed.
     StepFailed {
         /// Why.
@@ -269,6 +284,7 @@ impl Fact {
             | Self::TlsFailed { error, .. }
             | Self::CertificateRefused { error, .. }
             | Self::ClientCertificateRefused { error, .. }
+            | Self::TargetFailed { cause: error, .. }
             | Self::StepFailed { error } => Some(error),
             Self::LookupSent { .. }
             | Self::LookupAnswered { .. }
@@ -295,6 +311,8 @@ impl Fact {
             | Self::Recovered { .. }
             | Self::NotRecovered { .. }
             | Self::Overheard { .. }
+            | Self::AccessLogged(_)
+            | Self::ConnectionLogged(_)
             | Self::Closed(_) => None,
         }
     }

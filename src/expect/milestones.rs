@@ -169,6 +169,9 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::TargetChosen { .. }
         | Fact::ProgramStarted { .. }
         | Fact::ProgramEnded { .. }
+        | Fact::TargetFailed { .. }
+        | Fact::AccessLogged(_)
+        | Fact::ConnectionLogged(_)
         | Fact::StepFailed { .. } => None,
     }
 }

@@ -19,6 +19,7 @@ mod connection;
 pub(crate) mod fixture;
 mod http;
 mod keys;
+mod log;
 mod milestones;
 mod packets;
 mod pre_master;
@@ -171,6 +172,12 @@ fn rule(record: &Record<'_>, check: &Check) -> Ruling {
             viewer,
             readable,
         } => who_reads::reads(record, what, on, *viewer, *readable),
+        Check::Logged {
+            node,
+            log,
+            entries,
+            fields,
+        } => log::logged(record, node, *log, *entries, fields),
         Check::Failed { node, error } => attack::failed(record, node, error),
         Check::Program { node, exit, output } => {
             program::ended(record, node, *exit, output.as_deref())

@@ -486,6 +486,17 @@ pub enum Check {
         /// Whether it can.
         readable: bool,
     },
+    /// An entry of a load balancer's log, or how many there are.
+    Logged {
+        /// Its node.
+        node: Name,
+        /// Which log.
+        log: Log,
+        /// Which entries.
+        entries: Entries,
+        /// Fields by their keys in lab files, and what they must say.
+        fields: Vec<(&'static str, String)>,
+    },
     /// A node's step failed.
     Failed {
         /// The node.
@@ -612,9 +623,28 @@ impl Check {
             | Self::Target { .. }
             | Self::Overheard { .. }
             | Self::Failed { .. }
+            | Self::Logged { .. }
             | Self::Program { .. } => false,
         }
     }
+}
+
+/// A log of a load balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Log {
+    /// Of requests.
+    Access,
+    /// Of connections.
+    Connection,
+}
+
+/// Entries of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entries {
+    /// This one, from 1.
+    Nth(usize),
+    /// So many say the same.
+    Count(u64),
 }
 
 /// A number or a bound.

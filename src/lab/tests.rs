@@ -1,5 +1,6 @@
 //! Whole files: the shipped labs as they should come out, and wrong ones with what is said about them.
 
+mod log;
 mod span;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};

@@ -195,6 +195,14 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             "not-recovered",
             format!("cannot read the recorded connection {flow}: {error}"),
         ),
+        Fact::TargetFailed {
+            target,
+            status,
+            cause,
+            ..
+        } => ("target-failed", format!("{target}: {cause}: {status}")),
+        Fact::AccessLogged(record) => ("access-logged", record.to_string()),
+        Fact::ConnectionLogged(record) => ("connection-logged", record.to_string()),
         Fact::StepFailed { error } => ("step-failed", error.clone()),
     }
 }

@@ -3,6 +3,9 @@
 //! seed give the same bytes.
 
 pub mod keys;
+mod logs;
+
+pub use logs::LogEntry;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -77,6 +80,8 @@ pub fn run(record: &Record<'_>, findings: &[Finding]) -> Run {
         who_reads: who_reads_lines(record),
         findings: findings.iter().map(finding).collect(),
         refusals: refusals(record).iter().map(RefusalLine::new).collect(),
+        access_log: logs::access(record),
+        connection_log: logs::connections(record),
         totals: totals(record, findings),
     }
 }
@@ -113,6 +118,12 @@ pub struct Run {
     pub findings: Vec<FindingLine>,
     /// The certificates that clients refused, and what people would see.
     pub refusals: Vec<RefusalLine>,
+    /// The access logs of load balancers, entry by entry: fields by AWS's names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub access_log: Vec<LogEntry>,
+    /// Their connection logs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub connection_log: Vec<LogEntry>,
     /// Sums.
     pub totals: Totals,
 }

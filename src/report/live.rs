@@ -136,6 +136,9 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::RequestReceived { .. }
         | Fact::ResponseSent { .. }
         | Fact::ResponseReceived { .. }
+        | Fact::TargetFailed { .. }
+        | Fact::AccessLogged(_)
+        | Fact::ConnectionLogged(_)
         | Fact::Closed(_) => None,
     }
 }

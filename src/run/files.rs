@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::RunError;
 use crate::capture::{AtomicFile, CaptureError, Interface, Packet, PcapWriter, PcapngWriter};
-use crate::event::{Crossing, Direction};
+use crate::event::{Crossing, Direction, Fact};
 use crate::lab::plan::Plan;
 use crate::net::topology::{Nic, NodeKind, Topology};
 use crate::role::config::Role;
@@ -23,6 +24,9 @@ pub(super) struct Files {
     /// For each NIC: the address at the other end of its link.
     peers: Vec<IpAddr>,
     key_log: Option<(PathBuf, AtomicFile)>,
+    /// The logs of load balancers, where there is one.
+    access_log: Option<(PathBuf, AtomicFile)>,
+    connection_log: Option<(PathBuf, AtomicFile)>,
     /// Secrets that no capture has yet: they are written in one block, before the next packet.
     pending: Vec<String>,
     failed: Option<RunError>,
@@ -96,6 +100,19 @@ impl Files {
         let path = folder.join("keys.log");
         let file = AtomicFile::create_private(&path).map_err(|e| capture_error(&path, e))?;
         files.key_log = Some((path, file));
+        if plan
+            .roles
+            .iter()
+            .any(|(_, role)| matches!(role, Role::Alb(_)))
+        {
+            let log = |name: &str| {
+                let path = folder.join(name);
+                let file = AtomicFile::create(&path).map_err(|e| capture_error(&path, e))?;
+                Ok::<_, RunError>(Some((path, file)))
+            };
+            files.access_log = log("access.log")?;
+            files.connection_log = log("connection.log")?;
+        }
         Ok(files)
     }
 
@@ -153,6 +170,23 @@ impl Files {
         }
     }
 
+    /// A load balancer wrote an entry of a log.
+    pub(super) fn log(&mut self, fact: &Fact) {
+        let (file, entry): (_, &dyn Display) = if let Fact::AccessLogged(entry) = fact {
+            (&mut self.access_log, entry)
+        } else if let Fact::ConnectionLogged(entry) = fact {
+            (&mut self.connection_log, entry)
+        } else {
+            return;
+        };
+        if let Some((path, file)) = file
+            && let Err(e) = writeln!(file, "{entry}")
+        {
+            let error = write_error(path, e);
+            self.failed.get_or_insert(error);
+        }
+    }
+
     fn write_pending(&mut self) {
         let lines = std::mem::take(&mut self.pending);
         if lines.is_empty() {
@@ -193,7 +227,8 @@ impl Files {
             file.commit().map_err(|e| capture_error(&path, e))?;
             written.push(path);
         }
-        if let Some((path, file)) = self.key_log {
+        let logs = [self.key_log, self.access_log, self.connection_log];
+        for (path, file) in logs.into_iter().flatten() {
             file.commit().map_err(|e| capture_error(&path, e))?;
             written.push(path);
         }

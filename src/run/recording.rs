@@ -145,6 +145,9 @@ impl Sink for Recording {
             self.files.secret(line);
             self.secrets.push(line.clone());
         }
+        if let What::Fact(fact) = &event.what {
+            self.files.log(fact);
+        }
         self.annotator.event(event);
         // What happens once is kept whatever comes before it.
         let once = matches!(

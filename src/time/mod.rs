@@ -139,6 +139,19 @@ impl fmt::Display for UnixSeconds {
     }
 }
 
+/// A calendar moment to the microsecond: microseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixMicros(pub u64);
+
+/// RFC 3339 with six decimals, as in `2018-07-02T22:23:00.186641Z`.
+impl fmt::Display for UnixMicros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = UnixSeconds(self.0 / 1_000_000).to_string();
+        let seconds = seconds.trim_end_matches('Z');
+        write!(f, "{seconds}.{:06}Z", self.0 % 1_000_000)
+    }
+}
+
 /// A handle on the lab clock. Cloning shares the clock.
 #[derive(Clone)]
 pub struct Clock(Arc<Shared>);
@@ -260,6 +273,12 @@ impl Clock {
     #[must_use]
     pub fn date(&self) -> UnixSeconds {
         UnixSeconds(self.0.epoch.0 + self.now().as_nanos() / 1_000_000_000)
+    }
+
+    /// The present date, to the microsecond.
+    #[must_use]
+    pub fn date_micros(&self) -> UnixMicros {
+        UnixMicros(self.0.epoch.0 * 1_000_000 + self.now().as_nanos() / 1_000)
     }
 
     /// Completes `d` from now.

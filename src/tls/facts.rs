@@ -36,6 +36,10 @@ pub struct TlsFacts {
     pub anchor: String,
     /// At a server that asks for certificates: the client's leaf.
     pub client: Option<ClientLeaf>,
+    /// At a server: the name that the client asked for (SNI), when one of its certificates is for that name.
+    pub server_name: Option<String>,
+    /// At a server: the certificate that it sent, by its name in the lab. None when a session was resumed.
+    pub certificate: Option<String>,
 }
 
 /// The certificate that a client shows, in the words of a load balancer.
@@ -104,6 +108,8 @@ pub(super) fn agreed(state: &CommonState) -> TlsFacts {
         chain: Vec::new(),
         anchor: String::new(),
         client: None,
+        server_name: None,
+        certificate: None,
     }
 }
 

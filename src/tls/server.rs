@@ -14,7 +14,7 @@ use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
-use self::choice::Choice;
+use self::choice::{Choice, Last, is_for};
 pub use self::ticketer::TicketKey;
 use self::ticketer::Ticketer;
 use super::authority::Pki;
@@ -28,7 +28,7 @@ use super::mismatch::mismatch;
 use super::pace::{Pace, Paced};
 use super::random::{Randomness, Scoped};
 use super::{facts, provider, static_rsa};
-use crate::event::Mismatch;
+use crate::event::{CertificateFacts, Mismatch};
 use crate::time::Clock;
 use crate::wire::tls::{ClientHello, TLS12, TLS13, content_type};
 
@@ -41,6 +41,10 @@ pub struct ServerSetup {
     static_rsa: Option<(static_rsa::ServerConfig, Secrets)>,
     /// Both configurations' verifier of client certificates, where it asks for them.
     clients: Option<Arc<clients::Judge>>,
+    /// Which certificate was chosen.
+    last: Last,
+    /// What its certificates say.
+    leaves: Vec<CertificateFacts>,
     /// What it was told, to say what a client lacks.
     tls: ServerTls,
     /// Whether its certificate is for an RSA key, or else for an elliptic curve.
@@ -92,9 +96,10 @@ impl ServerSetup {
             };
             (config, secrets.clone())
         });
+        let last = Last::default();
         let config = |provider: CryptoProvider| {
             let time = Arc::new(LabTime(clock.clone()));
-            let choice = Arc::new(Choice::new(tls, pki, provider.key_provider)?);
+            let choice = Arc::new(Choice::new(tls, pki, provider.key_provider, last.clone())?);
             let random = provider.secure_random;
             let builder = ServerConfig::builder_with_details(Arc::new(provider), time)
                 .with_protocol_versions(&versions)?;
@@ -132,10 +137,17 @@ impl ServerSetup {
                 system: config(provider::system(&tls.groups, &tls.suites))?,
             })
         };
+        let mut leaves = Vec::new();
+        for name in tls.certificates.iter().chain([&tls.certificate]) {
+            let leaf = pki.identity(name)?.chain().first();
+            leaves.extend(leaf.map(facts::certificate));
+        }
         Ok(Self {
             rustls,
             static_rsa,
             clients,
+            last,
+            leaves,
             tls: tls.clone(),
             rsa_key: identity
                 .chain()
@@ -150,6 +162,15 @@ impl ServerSetup {
     pub fn among_own_nodes(mut self) -> Self {
         self.own_nodes = true;
         self
+    }
+}
+
+impl ServerSetup {
+    /// The name, when one of the server's certificates is for it.
+    fn known(&self, server_name: Option<&str>) -> Option<String> {
+        let name = server_name?;
+        let known = self.leaves.iter().any(|leaf| is_for(leaf, name));
+        known.then(|| name.to_owned())
     }
 }
 
@@ -226,7 +247,13 @@ where
             let connection = static_rsa::Connection::server(config.clone(), randomness);
             let time = Arc::new(LabTime(clock.clone()));
             let stream = static_rsa::Stream::new(connection, paced, time, secrets.clone());
-            return accept_static_rsa(stream, mismatch).await;
+            let accepted = accept_static_rsa(stream, mismatch).await;
+            return accepted.map(|mut established| {
+                let name = hello.as_ref().and_then(|h| h.server_name.as_deref());
+                established.facts.server_name = setup.known(name);
+                established.facts.certificate = Some(setup.tls.certificate.clone());
+                established
+            });
         }
         // One of them there is: `new` sees to it.
         None => {
@@ -244,12 +271,15 @@ where
     let handshake = randomness.scope(|| acceptor.accept(paced).into_fallible());
     let mut handshake = Scoped::new(handshake, randomness);
     let mut refused = None;
+    let mut certificate = None;
     let result = poll_fn(|cx| {
         let result = Pin::new(&mut handshake).poll(cx);
         if let Some(judge) = &setup.clients {
             // Judged while this connection was polled: what the judge says right after is about its client.
             refused = judge.take().or_else(|| refused.take());
         }
+        // Likewise chosen while it was polled.
+        certificate = setup.last.take().or_else(|| certificate.take());
         result
     })
     .await;
@@ -264,6 +294,8 @@ where
             let chain = state.peer_certificates().unwrap_or_default();
             facts.chain = chain.iter().map(facts::certificate).collect();
             facts.client = chain.first().and_then(facts::client_leaf);
+            facts.server_name = setup.known(state.server_name());
+            facts.certificate = certificate;
             Ok(Established {
                 facts,
                 stream: Engine::Rustls(Scoped::new(stream, randomness)),

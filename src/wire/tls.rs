@@ -5,8 +5,8 @@ pub mod key_exchange;
 mod names;
 
 pub use names::{
-    alert_name, alert_names, alert_number, group_name, scheme_name, suite_name, suite_names,
-    suite_number, version_name,
+    alert_name, alert_names, alert_number, group_name, openssl_suite_name, scheme_name, suite_name,
+    suite_names, suite_number, version_name,
 };
 
 /// Record content types (RFC 8446 §5.1).
@@ -487,6 +487,26 @@ mod tests {
             "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
         );
         assert_eq!(suite_name(0x1305), "0x1305");
+        // As `openssl ciphers -stdname` pairs them.
+        for (iana, openssl) in [
+            ("TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
+            (
+                "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+                "ECDHE-RSA-AES128-GCM-SHA256",
+            ),
+            (
+                "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384",
+                "ECDHE-ECDSA-AES256-SHA384",
+            ),
+            (
+                "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+                "ECDHE-RSA-CHACHA20-POLY1305",
+            ),
+            ("TLS_RSA_WITH_AES_256_GCM_SHA384", "AES256-GCM-SHA384"),
+            ("TLS_RSA_WITH_AES_128_CBC_SHA", "AES128-SHA"),
+        ] {
+            assert_eq!(openssl_suite_name(iana), openssl);
+        }
         assert_eq!(scheme_name(0x0403), "ecdsa_secp256r1_sha256");
     }
 

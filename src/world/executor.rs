@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +46,10 @@ struct Tasks {
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     foreground: usize,
+    /// The scenario is over, and who waits for that has been told.
+    over: bool,
+    waiting_for_end: Vec<Waker>,
+    clearing: bool,
 }
 
 /// A handle for starting tasks. Cloning shares the executor.
@@ -95,6 +99,36 @@ impl Executor {
         self.tasks.borrow().foreground
     }
 
+    /// Completes once the scenario is over: no task of it is left. What programs keep open only in case somebody asks
+    /// again, as a pool of idle connections, they close then, so that captures end with FINs and not in the middle.
+    pub async fn scenario_over(&self) {
+        poll_fn(|cx| {
+            let mut tasks = self.tasks.borrow_mut();
+            if tasks.over {
+                return Poll::Ready(());
+            }
+            tasks.waiting_for_end.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Tells whoever waits for it that the scenario is over, once, when no task of it is left. Whether it did now.
+    pub fn tell_scenario_over(&self) -> bool {
+        let waiting = {
+            let mut tasks = self.tasks.borrow_mut();
+            if tasks.over || tasks.foreground > 0 {
+                return false;
+            }
+            tasks.over = true;
+            std::mem::take(&mut tasks.waiting_for_end)
+        };
+        for waker in waiting {
+            waker.wake();
+        }
+        true
+    }
+
     /// Polls ready tasks until none is. Returns how many polls that took; stops after `limit`.
     pub fn run_until_stalled(&self, limit: usize) -> usize {
         for polls in 0..limit {
@@ -134,8 +168,15 @@ impl Executor {
         Some((slot.task.take()?, slot.waker.clone()))
     }
 
+    /// Whether every task is being ended where it stands: what they own is dropped, and means nothing by it.
+    #[must_use]
+    pub fn is_clearing(&self) -> bool {
+        self.tasks.borrow().clearing
+    }
+
     /// Ends every task where it stands, in the order in which they were started.
     pub fn clear(&self) {
+        self.tasks.borrow_mut().clearing = true;
         let slots = std::mem::take(&mut self.tasks.borrow_mut().slots);
         drop(slots);
         *self.tasks.borrow_mut() = Tasks::default();
@@ -165,5 +206,29 @@ mod tests {
         assert_eq!(executor.foreground(), 2);
         executor.clear();
         assert_eq!(executor.foreground(), 0);
+    }
+
+    #[test]
+    fn the_end_of_the_scenario_is_told_once_and_to_those_who_ask_later() {
+        let executor = Executor::default();
+        let told = Rc::new(RefCell::new(0));
+        let wait = |executor: &Executor| {
+            let (own, told) = (executor.clone(), told.clone());
+            executor.spawn(async move {
+                own.scenario_over().await;
+                *told.borrow_mut() += 1;
+            });
+        };
+        wait(&executor);
+        executor.spawn_foreground(async {});
+        assert!(!executor.tell_scenario_over());
+        executor.run_until_stalled(100);
+        assert_eq!(*told.borrow(), 0);
+        assert!(executor.tell_scenario_over());
+        assert!(!executor.tell_scenario_over());
+        executor.run_until_stalled(100);
+        wait(&executor);
+        executor.run_until_stalled(100);
+        assert_eq!(*told.borrow(), 2);
     }
 }

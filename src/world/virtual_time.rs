@@ -9,6 +9,9 @@ pub(super) fn run(world: &mut World, limit: Instant) -> Ended {
             world.limit_reached("1 000 000 task polls in one instant");
             return Ended::Livelock;
         }
+        if world.executor.tell_scenario_over() {
+            continue;
+        }
         if world.is_quiet() {
             return Ended::Quiet;
         }

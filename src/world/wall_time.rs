@@ -78,6 +78,10 @@ pub(super) fn run(
             world.limit_reached("1 000 000 task polls in one instant");
             return Ok(Ended::Livelock);
         }
+        // A world that stays is there for programs that come at any time: its scenario is never over.
+        if limit.is_some() && world.executor.tell_scenario_over() {
+            continue;
+        }
         let wrote = write_leaving(world, devices)?;
         if interrupt::asked() {
             return Ok(Ended::Interrupted);

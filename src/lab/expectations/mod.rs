@@ -2,13 +2,14 @@
 
 use super::decode::{Fields, Item};
 use super::network::Network;
-use super::plan::{Check, Connection, Expectation, Viewer, WhoReads};
+use super::plan::{Check, Connection, Expectation, Log, Viewer, WhoReads};
 use crate::name::Name;
 use crate::net::topology::Topology;
 
 mod attack;
 mod certificate;
 mod http;
+mod log;
 mod packets;
 mod program;
 mod tcp;
@@ -32,6 +33,8 @@ const FAMILIES: &[(&str, Family)] = &[
     ("certificate", |r, t| r.certificate(t)),
     ("header", |r, t| r.header(t)),
     ("status", |r, t| r.status(t)),
+    ("access-log", |r, t| r.log(t, Log::Access)),
+    ("connection-log", |r, t| r.log(t, Log::Connection)),
     ("timing", |_, t| timing::timing(t)),
     ("packets", |r, t| r.packets(t)),
     ("readable", |r, t| r.readable(t)),

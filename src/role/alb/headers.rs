@@ -9,7 +9,7 @@ use crate::role::Node;
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+pub(super) const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
 /// The request's headers as the target gets them: the load balancer's own first, then the client's.
 pub(super) fn forwarded(

@@ -17,6 +17,7 @@ use std::mem;
 use std::rc::Rc;
 
 use hyper::body::{Body as _, Incoming};
+use hyper::header::{HOST, HeaderName, USER_AGENT};
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -24,17 +25,22 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::Node;
 use super::config::{Alb, TargetGroup};
 use super::http::{Body, Io, Timer, listed};
-use crate::event::{CertificateFacts, Fact, Flow};
+use crate::event::{CertificateFacts, Fact, Flow, RequestKind};
 use crate::stack::TcpStream;
 use crate::tls::server::{self, ServerSetup};
 
+mod access_log;
+mod arn;
 mod case;
+mod connection_log;
 mod error;
 mod headers;
 mod http2;
 mod mutual;
 mod target;
 
+use access_log::{Record, RequestLine};
+use connection_log::Connection;
 use error::Refusal;
 use target::{HeaderCase, Targets};
 
@@ -102,6 +108,8 @@ struct Client {
     flow: Flow,
     /// What targets are told of its certificate: nothing, when it showed none.
     shown: HeaderMap,
+    /// What the logs say of the connection.
+    logged: Rc<Connection>,
 }
 
 /// A listener at work.
@@ -125,11 +133,13 @@ impl Front {
             let client = Client {
                 flow,
                 shown: HeaderMap::new(),
+                logged: Rc::new(connection_log::plain(&self.node, &self.config.name, flow)),
             };
             self.clone().speak_http(stream, Rc::new(client)).await;
             return;
         };
         let randomness = self.node.chance.next("tls");
+        let began = self.node.clock.now();
         match server::accept(&setup, stream, randomness, &self.node.clock).await {
             Ok(established) => {
                 let mut facts = established.facts;
@@ -142,9 +152,13 @@ impl Front {
                 }
                 self.node.tls_established(flow, &facts);
                 let shown = facts.client.as_ref().map(mutual::headers);
+                let took = self.node.clock.now() - began;
+                let (node, name) = (&self.node, &self.config.name);
+                let logged = connection_log::established(node, name, flow, &facts, took);
                 let client = Rc::new(Client {
                     flow,
                     shown: shown.unwrap_or_default(),
+                    logged: Rc::new(logged),
                 });
                 if facts.alpn.as_deref() == Some("h2") {
                     self.clone().speak_http2(established.stream, client).await;
@@ -153,6 +167,7 @@ impl Front {
                 }
             }
             Err(failure) => {
+                connection_log::failed(&self.node, &self.config.name, flow, &failure);
                 self.node.keys_agreed(flow, failure.agreed);
                 self.node.pre_master_agreed(flow, failure.pre_master);
                 if let Some(refused) = failure.refused {
@@ -225,12 +240,38 @@ impl Front {
             target: request.uri().to_string(),
             headers: listed(request.headers()),
         });
+        let mut record = Record::begin(&self.node, &client.logged);
+        let line = RequestLine {
+            method: request.method().as_str(),
+            host: header(request.headers(), HOST),
+            target: &request.uri().to_string(),
+            version: match client.logged.kind {
+                RequestKind::H2 | RequestKind::Grpcs => "HTTP/2.0",
+                RequestKind::Http | RequestKind::Https | RequestKind::Ws | RequestKind::Wss => {
+                    "HTTP/1.1"
+                }
+            },
+        };
+        record.request(&client.logged, &line);
+        let received = size(
+            request.headers(),
+            line.method.len() + line.target.len() + 12,
+        ) + request.body().size_hint().exact().unwrap_or_default();
+        record.with(|entry| {
+            entry.received_bytes = received;
+            let agent = header(request.headers(), USER_AGENT);
+            entry.user_agent = (!agent.is_empty()).then(|| agent.to_owned());
+        });
         self.node.clock.sleep(self.config.takes_in).await;
-        let response = match self.forward(targets, client, request).await {
+        let response = match self.forward(targets, client, request, &mut record).await {
             Ok(response) => response,
             Err(refusal) => refusal.response(self.node.clock.date()),
         };
         self.node.clock.sleep(self.config.takes_out).await;
+        record.responds(response.status().as_u16());
+        let sent = size(response.headers(), "HTTP/1.1 200 OK\r\n".len())
+            + response.body().size_hint().exact().unwrap_or_default();
+        record.complete(sent);
         self.node.fact(Fact::ResponseSent {
             flow,
             status: response.status().as_u16(),
@@ -244,6 +285,7 @@ impl Front {
         targets: &Targets,
         client: &Client,
         request: Request<Incoming>,
+        record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
         // Round robin over the registered targets, all of them healthy.
         let count = self.group.targets.len();
@@ -260,6 +302,12 @@ impl Front {
             address: target.address,
             reason: format!("healthy, round robin, {} of {count}", turn % count + 1),
         });
+        record.chosen(&self.group.name, target.address);
+        record.with(|entry| {
+            // The default action: there are no other rules.
+            entry.matched_rule_priority = Some(0);
+            entry.actions_executed.push("forward");
+        });
         let (mut head, body) = request.into_parts();
         head.headers = headers::forwarded(
             &self.node,
@@ -268,8 +316,22 @@ impl Front {
             self.tls.borrow().is_some(),
             self.port,
         );
+        let trace_id = header(&head.headers, headers::TRACE_ID).to_owned();
+        record.with(|entry| entry.trace_id = Some(trace_id));
         targets
-            .send(target.address, Request::from_parts(head, body))
+            .send(target.address, Request::from_parts(head, body), record)
             .await
     }
+}
+
+/// The value of a header, when it is there and can be read.
+fn header(headers: &HeaderMap, name: HeaderName) -> &str {
+    let value = headers.get(name).and_then(|v| v.to_str().ok());
+    value.unwrap_or_default()
+}
+
+/// The bytes of a head as HTTP/1.1 writes it, with a first line of so many.
+fn size(headers: &HeaderMap, first_line: usize) -> u64 {
+    let fields = headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 4);
+    (first_line + fields.sum::<usize>() + 2) as u64
 }

@@ -13,6 +13,7 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::access_log::Record;
 use super::case::{HeadNext, Mixed};
 use super::error::Refusal;
 use crate::event::{Fact, Flow};
@@ -59,6 +60,7 @@ impl Targets {
         &self,
         address: SocketAddr,
         request: Request<Incoming>,
+        record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
         // Taken out while it is in use; dropped, and so closed, when anything goes wrong.
         let mut connection = match self.idle(address) {
@@ -72,12 +74,14 @@ impl Targets {
             method: request.method().to_string(),
             target: request.uri().to_string(),
         });
+        record.dispatched();
         connection.head.set();
         let response = connection
             .sender
             .send_request(request)
             .await
             .map_err(|_| Refusal::BadGateway)?;
+        record.answered(response.status().as_u16());
         self.node.fact(Fact::ResponseReceived {
             flow,
             stream: None,

@@ -2,9 +2,10 @@
 
 use std::cmp::Reverse;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::crypto::KeyProvider;
+use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
@@ -19,11 +20,30 @@ use crate::tls::handshake::SetupError;
 /// client can check, the best; without one, or without a name, its default certificate. It never sends an alert
 /// (unrecognized_name) for a name that it does not know.
 pub(super) struct Choice {
-    default: Arc<CertifiedKey>,
+    default: Candidate,
     list: Vec<Candidate>,
+    last: Last,
+}
+
+/// The certificate that was chosen last, by its name in the lab. All connections share it: it is that of the one that
+/// is polled.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Last(Arc<Mutex<Option<String>>>);
+
+impl Last {
+    pub(super) fn take(&self) -> Option<String> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.take()
+    }
+
+    fn set(&self, name: &str) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(name.to_owned());
+    }
 }
 
 struct Candidate {
+    name: String,
     key: Arc<CertifiedKey>,
     leaf: CertificateFacts,
 }
@@ -33,6 +53,7 @@ impl Choice {
         tls: &ServerTls,
         pki: &Pki,
         keys: &dyn KeyProvider,
+        last: Last,
     ) -> Result<Self, SetupError> {
         // Not rustls' check that key and certificate fit: a lab's server may have the wrong key, and its clients are
         // to find out.
@@ -41,21 +62,24 @@ impl Choice {
             let chain = identity.chain().to_vec();
             Ok::<_, SetupError>(Arc::new(CertifiedKey::new(chain, key)))
         };
-        let mut list = Vec::new();
-        for name in &tls.certificates {
+        let candidate = |name: &String| {
             let identity = pki.identity(name)?;
-            if let Some(leaf) = identity.chain().first() {
-                list.push(Candidate {
-                    key: certified(identity)?,
-                    leaf: facts::certificate(leaf),
-                });
-            }
-        }
+            // An identity has a leaf; one without would be for no name.
+            let leaf = identity.chain().first();
+            Ok::<_, SetupError>(Candidate {
+                name: name.clone(),
+                key: certified(identity)?,
+                leaf: facts::certificate(leaf.unwrap_or(&CertificateDer::from_slice(&[]))),
+            })
+        };
+        let list = tls.certificates.iter().map(candidate);
+        let mut list = list.collect::<Result<Vec<_>, _>>()?;
         // The best first; equal ones in the lab's order.
         list.sort_by_key(|candidate| Reverse(rank(&candidate.leaf)));
         Ok(Self {
-            default: certified(pki.identity(&tls.certificate)?)?,
+            default: candidate(&tls.certificate)?,
             list,
+            last,
         })
     }
 }
@@ -73,7 +97,7 @@ fn rank(leaf: &CertificateFacts) -> (bool, u32, u64) {
 }
 
 /// Whether one of the certificate's names covers `host`: itself, or a wildcard for its first label.
-fn is_for(leaf: &CertificateFacts, host: &str) -> bool {
+pub(super) fn is_for(leaf: &CertificateFacts, host: &str) -> bool {
     leaf.names.iter().any(|name| match name.strip_prefix("*.") {
         Some(domain) => host.split_once('.').is_some_and(|(_, rest)| rest == domain),
         None => name == host,
@@ -89,7 +113,9 @@ impl ResolvesServerCert for Choice {
             });
             able.next()
         });
-        Some(chosen.map_or_else(|| self.default.clone(), |c| c.key.clone()))
+        let chosen = chosen.unwrap_or(&self.default);
+        self.last.set(&chosen.name);
+        Some(chosen.key.clone())
     }
 }
 

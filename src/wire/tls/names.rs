@@ -52,6 +52,30 @@ pub fn suite_name(suite: u16) -> String {
     }
 }
 
+/// What OpenSSL calls the suite with this IANA name (`openssl ciphers -stdname`), as load balancers do too: those of
+/// TLS 1.3 have the same name, older ones a shorter one.
+#[must_use]
+pub fn openssl_suite_name(iana: &str) -> String {
+    let Some((exchange, cipher)) = iana
+        .strip_prefix("TLS_")
+        .and_then(|rest| rest.split_once("_WITH_"))
+    else {
+        return iana.to_owned();
+    };
+    // "RSA" alone, key exchange and certificate, is not said.
+    let exchange = match exchange {
+        "RSA" => String::new(),
+        other => format!("{}-", other.replace('_', "-")),
+    };
+    let cipher = cipher
+        .replace("AES_128", "AES128")
+        .replace("AES_256", "AES256")
+        .replace("_CBC", "")
+        .replace("CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305")
+        .replace('_', "-");
+    format!("{exchange}{cipher}")
+}
+
 /// The number of the suite that the IANA registry calls `name`, for those that are met today.
 #[must_use]
 pub fn suite_number(name: &str) -> Option<u16> {
