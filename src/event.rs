@@ -13,6 +13,7 @@ use crate::time::Instant;
 
 mod access_log;
 mod agreement;
+mod alteration;
 mod attack;
 mod connection_log;
 mod defect;
@@ -23,6 +24,7 @@ mod tls;
 
 pub use access_log::{ACCESS_FIELDS, AccessRecord, RequestKind};
 pub use agreement::KeyAgreement;
+pub use alteration::Alteration;
 pub use attack::{Attack, Deed, Recovery};
 pub use connection_log::{CONNECTION_FIELDS, ConnectionRecord, VerifyStatus};
 pub use defect::CertificateDefect;
@@ -105,6 +107,15 @@ pub enum What {
         link: Option<Name>,
         /// The packet itself.
         bytes: Vec<u8>,
+    },
+    /// A link does something to a packet that it delivers all the same.
+    Altered {
+        /// Which packet.
+        packet: PacketId,
+        /// What.
+        how: Alteration,
+        /// Which link.
+        link: Name,
     },
     /// A TLS secret came to be: one line of the NSS key log format (RFC 9850), without line end.
     Secret(String),

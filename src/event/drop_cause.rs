@@ -11,6 +11,11 @@ pub enum DropCause {
     DropNth(u64),
     /// The queue before a link of limited rate was full.
     QueueFull,
+    /// The link was down when the packet was to enter it.
+    Outage,
+    /// A bit of it was flipped on the way, and the checksum of its header (at a router) or of its segment (where it
+    /// arrives) told (RFC 1071).
+    Checksum,
     /// Larger than the link's MTU, and marked not to be fragmented (or fragments are not made here).
     TooBig,
     /// Its time to live ended at a router.
@@ -51,6 +56,8 @@ impl DropCause {
             Self::Loss => "loss",
             Self::DropNth(_) => "drop-nth",
             Self::QueueFull => "queue-full",
+            Self::Outage => "outage",
+            Self::Checksum => "checksum",
             Self::TooBig => "too-big",
             Self::TimeToLive => "time-to-live",
             Self::NoRoute => "no-route",
@@ -70,6 +77,8 @@ impl fmt::Display for DropCause {
             Self::Loss => f.write_str("lost at random on the link"),
             Self::DropNth(n) => write!(f, "dropped by the lab: number {n} of those that match"),
             Self::QueueFull => f.write_str("the queue before the link was full"),
+            Self::Outage => f.write_str("the link was down"),
+            Self::Checksum => f.write_str("its checksum is wrong: a bit was flipped on the way"),
             Self::TooBig => f.write_str("larger than the link's MTU"),
             Self::TimeToLive => f.write_str("its time to live ended"),
             Self::NoRoute => f.write_str("no route to its destination"),

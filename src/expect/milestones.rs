@@ -129,9 +129,11 @@ pub(crate) fn role_of<'a>(plan: &'a Plan, node: &Name) -> Option<&'a Role> {
 pub(crate) const fn fact(event: &Event) -> Option<&Fact> {
     match &event.what {
         What::Fact(fact) => Some(fact),
-        What::Dropped { .. } | What::Secret(_) | What::Limit { .. } | What::Computing { .. } => {
-            None
-        }
+        What::Dropped { .. }
+        | What::Altered { .. }
+        | What::Secret(_)
+        | What::Limit { .. }
+        | What::Computing { .. } => None,
     }
 }
 

@@ -92,7 +92,11 @@ fn differs(
     );
     let mut secrets = record.events.iter().filter_map(|e| match &e.what {
         What::Secret(line) => Some(line),
-        What::Dropped { .. } | What::Fact(_) | What::Limit { .. } | What::Computing { .. } => None,
+        What::Dropped { .. }
+        | What::Altered { .. }
+        | What::Fact(_)
+        | What::Limit { .. }
+        | What::Computing { .. } => None,
     });
     if !secrets.any(|l| *l == line) {
         return Some("another master secret than the two sides'");

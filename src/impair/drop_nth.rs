@@ -37,7 +37,8 @@ impl Matching {
         ("udp", Self::Udp),
     ];
 
-    fn matches(self, packet: &[u8]) -> bool {
+    /// Whether `packet` is one.
+    pub(super) fn matches(self, packet: &[u8]) -> bool {
         let transport = Packet::read(packet).map(|p| p.transport);
         let tcp = match transport {
             Some(Transport::Tcp(tcp)) => Some(tcp),

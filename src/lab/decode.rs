@@ -244,6 +244,11 @@ impl<'a> Item<'a> {
         found.map(|(_, value)| *value)
     }
 
+    /// Whether it is a list; nothing is recorded.
+    pub(super) const fn is_list(&self) -> bool {
+        matches!(self.value.kind, Kind::List(_))
+    }
+
     /// The elements of a list.
     pub(super) fn list(self) -> Option<Vec<Self>> {
         let Kind::List(values) = &self.value.kind else {

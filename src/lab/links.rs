@@ -1,9 +1,12 @@
 //! What a lab says about its links: which two ends, how large a packet, which impairments.
 
 use super::decode::{Fields, Item};
-use crate::impair::{Impairment, Matching};
+use crate::impair::Impairment;
 use crate::name::Name;
-use crate::units::Bytes;
+
+mod conditions;
+
+use conditions::Conditions;
 
 /// A `[link.NAME]` table.
 pub(super) struct DeclaredLink<'a> {
@@ -65,75 +68,4 @@ fn one_way(item: Option<Item<'_>>) -> Option<Conditions> {
     let conditions = Conditions::read(&mut table);
     table.finish();
     Some(conditions)
-}
-
-/// At most one impairment of each kind. What could not be read is absent: its mistake stands elsewhere.
-#[derive(Default)]
-struct Conditions {
-    rate: Option<Impairment>,
-    delay: Option<Impairment>,
-    loss: Option<Impairment>,
-    drop_nth: Option<Impairment>,
-}
-
-impl Conditions {
-    fn read(table: &mut Fields<'_>) -> Self {
-        let delay = table.optional("delay").and_then(Item::duration);
-        let loss = table
-            .optional("loss")
-            .and_then(|item| item.unit("a probability", "\"2 %\""));
-        Self {
-            rate: table.optional("rate").and_then(rate),
-            delay: delay.map(Impairment::Delay),
-            loss: loss.map(Impairment::Loss),
-            drop_nth: table.optional("drop-nth").and_then(drop_nth),
-        }
-    }
-
-    /// Where one direction says nothing, what holds for both counts.
-    fn or(self, both: &Self) -> Self {
-        Self {
-            rate: self.rate.or_else(|| both.rate.clone()),
-            delay: self.delay.or_else(|| both.delay.clone()),
-            loss: self.loss.or_else(|| both.loss.clone()),
-            drop_nth: self.drop_nth.or_else(|| both.drop_nth.clone()),
-        }
-    }
-
-    /// Drops come last, so that a packet that will be lost has still been in the queue and on the line.
-    fn in_order(self) -> Vec<Impairment> {
-        [self.rate, self.delay, self.loss, self.drop_nth]
-            .into_iter()
-            .flatten()
-            .collect()
-    }
-}
-
-fn rate(item: Item<'_>) -> Option<Impairment> {
-    const QUEUE: Bytes = Bytes(64 << 10);
-    let mut table = item.fields()?;
-    let rate = table
-        .required("rate", "\"100 Mbit/s\"")
-        .and_then(|item| item.unit("a rate", "\"100 Mbit/s\""));
-    let queue = table.or("queue", QUEUE, |item| item.unit("a size", "\"64 KiB\""));
-    table.finish();
-    Some(Impairment::Rate {
-        rate: rate?,
-        queue: queue?,
-    })
-}
-
-fn drop_nth(item: Item<'_>) -> Option<Impairment> {
-    let mut table = item.fields()?;
-    let matching = table.or("matching", Matching::Any, |item| {
-        item.one_of("kind of packet", &Matching::WORDS)
-    });
-    let nth = table
-        .required("nth", "[2]")
-        .and_then(|item| item.some(|n| n.integer(1..=u64::MAX)));
-    table.finish();
-    Some(Impairment::DropNth {
-        nth: nth?,
-        matching: matching?,
-    })
 }

@@ -15,6 +15,7 @@ use crate::tls::config::Version;
 
 mod attributes;
 mod base;
+mod links;
 
 fn plan(source: &str) -> Plan {
     parse("x.toml", source).unwrap_or_else(|e| panic!("{}", show(&e)))
@@ -436,8 +437,8 @@ Error:
    ·   ╰── not a key of this table
  5 │ [[step]]
    ╰────
-  help: did you mean `delay`? known here: `between`, `mtu`, `delay`, `loss`, `rate`, `drop-nth`, `there`,
-        `back`
+  help: did you mean `delay`? known here: `between`, `mtu`, `delay`, `loss`, `rate`, `drop-nth`, `jitter`,
+        `reorder`, `duplicate`, `corrupt`, `outage`, `there`, `back`
 
 Error:
   × unknown node `usr`

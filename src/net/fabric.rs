@@ -1,30 +1,27 @@
 //! Moves the packets: takes what nodes send, asks the links' impairments, holds what is on its way in order of (time,
 //! departure), calls the taps and writes the events. What routers do with it is in `routing`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::docker;
 use super::flight::Flights;
+use super::lane::{Lane, Leaving, Overtaken};
 use super::topology::{NodeKind, Topology};
-use crate::event::{Crossing, Direction, DropCause, Event, PacketId, TapId, Trace, What};
-use crate::impair::{Impair, Verdict};
+use crate::event::{
+    Alteration, Crossing, Direction, DropCause, Event, PacketId, TapId, Trace, What,
+};
 use crate::name::Name;
-use crate::rng::{Seed, Stream};
+use crate::rng::Seed;
 use crate::time::Instant;
 use crate::wire::offload::{self, SegmentSize};
+use crate::wire::packet::Packet;
 
 mod devices;
 mod routing;
+#[cfg(test)]
+mod tests;
 
 use devices::Devices;
-
-/// One direction of a link.
-struct Lane {
-    link: Name,
-    to: usize,
-    mtu: usize,
-    impairments: Vec<(Box<dyn Impair>, Stream)>,
-}
 
 struct InFlight {
     to: usize,
@@ -50,6 +47,10 @@ pub struct Fabric {
     /// The lane that leaves each NIC.
     lanes: Vec<Lane>,
     flights: Flights<InFlight>,
+    /// What waits until later packets have overtaken it.
+    overtaken: Overtaken<InFlight>,
+    /// Packets with a flipped bit, and whether it is under the checksum of the IP header.
+    corrupted: BTreeMap<PacketId, bool>,
     next_packet: u64,
     trace: Trace,
     totals: Totals,
@@ -71,27 +72,14 @@ impl Fabric {
             }) else {
                 continue;
             };
-            let way = ["there", "back"][side];
-            let impairments = link.impairments[side]
-                .iter()
-                .enumerate()
-                .map(|(n, i)| {
-                    let rng =
-                        seed.stream(format_args!("link/{}/{way}/{n}/{}", link.name, i.word()));
-                    (i.start(), rng)
-                })
-                .collect();
-            lanes.push(Lane {
-                link: link.name.clone(),
-                to: link.ends[1 - side],
-                mtu: link.mtu,
-                impairments,
-            });
+            lanes.push(Lane::new(link, side, seed));
         }
         Self {
             topology,
             lanes,
             flights: Flights::new(),
+            overtaken: Overtaken::new(),
+            corrupted: BTreeMap::new(),
             next_packet: 0,
             trace,
             totals: Totals::default(),
@@ -135,18 +123,22 @@ impl Fabric {
     /// When the next packet reaches the end of its link.
     #[must_use]
     pub fn next_delivery(&self) -> Option<Instant> {
-        self.flights.next()
+        let (flight, wait) = (self.flights.next(), self.overtaken.next());
+        flight.into_iter().chain(wait).min()
     }
 
     /// Whether no packet is on its way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.flights.is_empty()
+        self.flights.is_empty() && self.overtaken.is_empty()
     }
 
     /// The next packet, due by `now`, that reaches a node it is addressed to: NIC and bytes. Forwarding happens on
     /// the way. `None` when nothing more is due.
     pub fn poll_arrival(&mut self, now: Instant) -> Option<(usize, PacketId, Vec<u8>)> {
+        for (at, packet) in self.overtaken.due(now) {
+            self.flights.depart(at, packet);
+        }
         while self.arrived.is_empty() {
             let packet = self.flights.arrive(now)?;
             self.receive(now, packet);
@@ -176,6 +168,9 @@ impl Fabric {
             segments,
         } = packet;
         self.tap(now, to, Direction::In, id, &bytes, None);
+        if self.is_caught(to, id) {
+            return self.drop_at(now, to, id, DropCause::Checksum, &bytes);
+        }
         self.clamp_mss(to, &mut bytes);
         let (bytes, segments) = match self.hand_to_kernel(to, id, bytes, segments) {
             Ok(()) => return,
@@ -210,37 +205,106 @@ impl Fabric {
     ) {
         self.totals.crossings += 1;
         let lane = &mut self.lanes[nic];
-        let mut verdict = if offload::size_on_link(&bytes, segments) > lane.mtu {
-            Verdict::Drop(DropCause::TooBig)
-        } else {
-            Verdict::Pass(now)
-        };
-        for (impairment, rng) in &mut lane.impairments {
-            match verdict {
-                Verdict::Pass(at) => verdict = impairment.judge(&bytes, at, rng),
-                Verdict::Drop(_) => break,
-            }
-        }
-        let to = lane.to;
+        let (to, size) = (lane.to, offload::size_on_link(&bytes, segments));
+        let verdict = lane.judge(now, &bytes, size);
         tracing::trace!(link = %lane.link, at = %now, packet = id.0, bytes = bytes.len(), ?verdict);
-        match verdict {
-            Verdict::Pass(at) => {
-                self.tap(now, nic, Direction::Out, id, &bytes, None);
-                let packet = InFlight {
-                    to,
-                    id,
-                    bytes,
-                    segments,
-                };
-                self.flights.depart(at, packet);
-            }
-            Verdict::Drop(cause) => {
+        let leaving = match verdict {
+            Ok(leaving) => leaving,
+            Err(cause) => {
                 self.totals.dropped += 1;
                 self.tap(now, nic, Direction::Out, id, &bytes, Some(cause));
                 let node = self.topology.nics[nic].node;
                 let link = Some(self.lanes[nic].link.clone());
-                self.report_drop(now, node, id, cause, link, &bytes);
+                return self.report_drop(now, node, id, cause, link, &bytes);
             }
+        };
+        let copy = PacketId(self.next_packet + 1);
+        self.report_alteration(now, nic, id, leaving, copy);
+        self.tap(now, nic, Direction::Out, id, &bytes, None);
+        let mut packet = InFlight {
+            to,
+            id,
+            bytes,
+            segments,
+        };
+        match leaving {
+            Leaving::At(at) => self.depart(nic, at, packet),
+            Leaving::Twice(first, second) => {
+                self.next_packet = copy.0;
+                let twin = InFlight {
+                    id: copy,
+                    bytes: packet.bytes.clone(),
+                    ..packet
+                };
+                self.depart(nic, first, packet);
+                self.depart(nic, second, twin);
+            }
+            Leaving::Flipped(at, bit) => {
+                let in_header = Packet::read(&packet.bytes)
+                    .is_some_and(|p| p.source.is_ipv4() && bit < p.header_bytes * 8);
+                self.corrupted.insert(id, in_header);
+                packet.bytes[bit / 8] ^= 0x80 >> (bit % 8);
+                self.depart(nic, at, packet);
+            }
+            Leaving::Behind { by, at, latest } => {
+                self.overtaken.hold(nic, by, at, latest, packet);
+            }
+        }
+    }
+
+    fn depart(&mut self, nic: usize, at: Instant, packet: InFlight) {
+        self.flights.depart(at, packet);
+        if !self.overtaken.is_empty() {
+            for (at, behind) in self.overtaken.passed(nic, at) {
+                self.flights.depart(at, behind);
+            }
+        }
+    }
+
+    /// Whether the node of `nic` notices that a bit of the packet has been flipped: a router by the header's checksum
+    /// (RFC 1812 §5.2.2), the node that it arrives at by any. A sum of words in ones' complement changes with every
+    /// single bit (RFC 1071), so that it need not be computed.
+    fn is_caught(&mut self, nic: usize, id: PacketId) -> bool {
+        let Some(in_header) = self.corrupted.get(&id).copied() else {
+            return false;
+        };
+        let node = &self.topology.nodes[self.topology.nics[nic].node];
+        let caught = match node.kind {
+            NodeKind::Host => true,
+            NodeKind::Router | NodeKind::DockerHost { .. } => in_header,
+        };
+        if caught {
+            self.corrupted.remove(&id);
+        }
+        caught
+    }
+
+    fn report_alteration(
+        &self,
+        at: Instant,
+        nic: usize,
+        packet: PacketId,
+        leaving: Leaving,
+        copy: PacketId,
+    ) {
+        let how = match leaving {
+            Leaving::At(_) => return,
+            Leaving::Twice(..) => Alteration::Duplicated { copy },
+            Leaving::Flipped(_, bit) => Alteration::Corrupted { bit },
+            Leaving::Behind { by, .. } => Alteration::Overtaken { by },
+        };
+        if self.trace.is_heard() {
+            self.trace.event(&Event {
+                at,
+                node: self.topology.nodes[self.topology.nics[nic].node]
+                    .name
+                    .clone(),
+                what: What::Altered {
+                    packet,
+                    how,
+                    link: self.lanes[nic].link.clone(),
+                },
+            });
         }
     }
 

@@ -7,6 +7,7 @@ mod fabric;
 mod flight;
 mod forward;
 mod icmp;
+mod lane;
 pub mod topology;
 
 pub use fabric::{Fabric, Totals};

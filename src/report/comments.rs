@@ -15,6 +15,7 @@ use crate::role::config::Role;
 use crate::time::Instant;
 use crate::wire::packet::Packet;
 
+mod alteration;
 mod attack;
 mod http2;
 mod tls;
@@ -33,6 +34,8 @@ pub struct Annotator {
     refused: BTreeMap<(SocketAddr, SocketAddr), (CertificateDefect, String)>,
     /// What attackers did, and who.
     attacks: Vec<(Name, Attack)>,
+    /// What links did.
+    altered: alteration::Alterations,
     /// Challenge ACKs: when, from where, to where.
     challenges: Vec<(Instant, SocketAddr, SocketAddr)>,
 }
@@ -56,6 +59,7 @@ struct Connection {
 impl Annotator {
     /// Something else happened: attacks are told where their packets come, refusals of certificates at their alert.
     pub fn event(&mut self, event: &Event) {
+        self.altered.event(event);
         if let What::Fact(Fact::Attacked(attack)) = &event.what {
             self.attacks.push((event.node.clone(), *attack));
         }
@@ -87,7 +91,11 @@ impl Annotator {
         let (from, to) = speakers(plan, frame);
         let speakers = Ends { from, to };
         let mut said = Vec::new();
-        said.extend(self.tcp(frame, &ends, plan));
+        said.extend(self.altered.comment(frame));
+        // A copy is no retransmission, and opens nothing.
+        if !self.altered.is_copy(frame) {
+            said.extend(self.tcp(frame, &ends, plan));
+        }
         said.extend(attack::on_path(frame, plan));
         said.extend(self.attacked(frame));
         for message in &frame.messages {

@@ -21,6 +21,9 @@ pub(super) fn words(event: &Event) -> (&'static str, String) {
                 format!("packet {} dropped{on}: {cause}", packet.0),
             )
         }
+        What::Altered { packet, how, link } => {
+            (how.word(), format!("packet {} on {link}: {how}", packet.0))
+        }
         What::Secret(line) => {
             let label = line.split(' ').next().unwrap_or_default();
             ("secret", format!("secret {label}"))

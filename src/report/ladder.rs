@@ -1,7 +1,7 @@
 //! The sequence diagram: one column for each node, one line for each packet, in order of sending.
 
 use super::paint::{Paint, Tone};
-use super::rows::{Row, Rows};
+use super::rows::{Altered, Row, Rows};
 use super::story::{Heading, headings};
 use super::summary::Secrecy;
 use super::text::{millis, pad, pad_left, plural, squeeze, width};
@@ -209,6 +209,13 @@ impl<'a> Ladder<'a> {
         if self.rows.rows.iter().any(|r| r.again) {
             signs.push("↻ sent again");
         }
+        let altered = |a: Altered| self.rows.rows.iter().any(|r| r.altered == Some(a));
+        if altered(Altered::Overtaken) {
+            signs.push("⤵ overtaken by later ones");
+        }
+        if altered(Altered::Copy) {
+            signs.push("×2 the link's copy");
+        }
         let mut lines: Vec<String> = Vec::new();
         for sign in signs {
             match lines.last_mut() {
@@ -301,8 +308,14 @@ fn fit(row: &Row<'_>, room: usize) -> String {
 const TITLE_MIN: usize = 16;
 
 fn words(row: &Row<'_>) -> (String, String) {
-    let again = if row.again { "↻ " } else { "" };
-    (format!("{again}{}", row.label.title), row.label.tail())
+    let sign = match (row.altered, row.again) {
+        (Some(Altered::Copy), _) => "×2 ",
+        (Some(Altered::Overtaken), true) => "⤵ ↻ ",
+        (Some(Altered::Overtaken), false) => "⤵ ",
+        (None, true) => "↻ ",
+        (None, false) => "",
+    };
+    (format!("{sign}{}", row.label.title), row.label.tail())
 }
 
 /// More nodes than fit share the last column.

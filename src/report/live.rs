@@ -72,7 +72,7 @@ impl Lines {
     #[must_use]
     pub fn event(&self, event: &Event) -> Option<String> {
         let tone = match &event.what {
-            What::Dropped { .. } | What::Limit { .. } => Tone::Bad,
+            What::Dropped { .. } | What::Altered { .. } | What::Limit { .. } => Tone::Bad,
             What::Secret(_) | What::Computing { .. } => return None,
             What::Fact(fact) => tone(fact)?,
         };

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::summary::{Label, labels, only_moves_windows};
 use crate::dissect::message::{Frame, TcpPart};
-use crate::event::{DropCause, PacketId, What};
+use crate::event::{Alteration, DropCause, PacketId, What};
 use crate::expect::{Middle, Record, middle, retransmitted};
 use crate::lab::plan::Plan;
 use crate::name::Name;
@@ -26,6 +26,8 @@ pub(super) struct Row<'a> {
     pub(super) label: Label,
     /// Whether it repeats an earlier one.
     pub(super) again: bool,
+    /// Whether a link made it, or let others overtake it.
+    pub(super) altered: Option<Altered>,
     /// Why it did not arrive, and on which link.
     pub(super) lost: Option<(DropCause, Option<Name>)>,
     /// Its ends: from and to, as indices into the columns.
@@ -36,11 +38,20 @@ pub(super) struct Row<'a> {
     pub(super) passed_on_by: Option<String>,
 }
 
+/// What a link did to a packet that it delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Altered {
+    /// It is the link's copy: nobody sent it.
+    Copy,
+    /// It arrived behind later ones.
+    Overtaken,
+}
+
 impl Row<'_> {
     /// An acknowledgment and nothing else, which arrives.
     pub(super) fn is_pure_ack(&self) -> bool {
         let ack = self.frame.tcp.is_some_and(|t| t.part == TcpPart::Ack);
-        ack && self.frame.messages.is_empty() && self.lost.is_none()
+        ack && self.frame.messages.is_empty() && self.lost.is_none() && self.altered.is_none()
     }
 
     /// HTTP/2's flow control and nothing else, which arrives.
@@ -63,6 +74,7 @@ impl<'a> Rows<'a> {
         let sent = sending_times(record);
         let lost = losses(record);
         let again = retransmitted(record);
+        let altered = alterations(record);
         let mut frames: Vec<(&Frame, bool)> = record.frames.iter().map(|f| (f, true)).collect();
         frames.extend(
             lost_before_main(record, &lost)
@@ -85,7 +97,9 @@ impl<'a> Rows<'a> {
                     in_main: *in_main,
                     sent: when(frame),
                     label,
-                    again: again.contains(&frame.packet),
+                    again: again.contains(&frame.packet)
+                        && altered.get(&frame.packet) != Some(&Altered::Copy),
+                    altered: altered.get(&frame.packet).copied(),
                     lost: lost
                         .get(&frame.packet)
                         .cloned()
@@ -233,6 +247,22 @@ fn losses(record: &Record<'_>) -> BTreeMap<PacketId, (DropCause, Option<Name>)> 
         }
     }
     lost
+}
+
+fn alterations(record: &Record<'_>) -> BTreeMap<PacketId, Altered> {
+    let mut altered = BTreeMap::new();
+    for event in record.events {
+        let What::Altered { packet, how, .. } = &event.what else {
+            continue;
+        };
+        match how {
+            Alteration::Duplicated { copy } => altered.insert(*copy, Altered::Copy),
+            Alteration::Overtaken { .. } => altered.insert(*packet, Altered::Overtaken),
+            // The checksum tells, so that it is lost.
+            Alteration::Corrupted { .. } => None,
+        };
+    }
+    altered
 }
 
 /// Lost on the way to the main tap: only taps nearer to the sender saw them.

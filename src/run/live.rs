@@ -143,6 +143,11 @@ impl Sink for Live {
                     generation.annotator.event(event);
                 }
             }
+            What::Altered { .. } => {
+                for generation in &mut self.generations {
+                    generation.annotator.event(event);
+                }
+            }
             What::Limit { .. } | What::Computing { .. } => {}
         }
         let line = self.lines.event(event);

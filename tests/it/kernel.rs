@@ -131,7 +131,8 @@ impl Meeting {
                 let log = log.borrow();
                 let cause = |e: &tunlab::event::Event| match &e.what {
                     What::Dropped { cause, .. } => Some(*cause),
-                    What::Secret(_)
+                    What::Altered { .. }
+                    | What::Secret(_)
                     | What::Fact(_)
                     | What::Limit { .. }
                     | What::Computing { .. } => None,

@@ -96,7 +96,11 @@ fn changed(
         match what {
             What::Fact(Fact::KeysAgreed { agreement: a, .. }) => agreement(a),
             What::Secret(line) => secret(line),
-            What::Fact(_) | What::Dropped { .. } | What::Limit { .. } | What::Computing { .. } => {}
+            What::Fact(_)
+            | What::Dropped { .. }
+            | What::Altered { .. }
+            | What::Limit { .. }
+            | What::Computing { .. } => {}
         }
     }
 }

@@ -34,6 +34,7 @@ impl<'a> Evidence<'a> {
                 What::Secret(line) => new.line(line),
                 What::Fact(_)
                 | What::Dropped { .. }
+                | What::Altered { .. }
                 | What::Limit { .. }
                 | What::Computing { .. } => {}
             }
