@@ -253,7 +253,7 @@ fn suggestions(plan: &Plan, node: &str) -> Vec<String> {
                 Some(words.join(" "))
             }
             // Not by a program.
-            Action::Renew { .. } | Action::Attack(_) => None,
+            Action::Renew { .. } | Action::Serve(_) | Action::Attack(_) => None,
         })
         .collect();
     commands.dedup();

@@ -143,6 +143,13 @@ pub enum Fact {
         /// The new one.
         certificate: CertificateFacts,
     },
+    /// An application was started, is to stop, or was killed.
+    Service {
+        /// The port it listens on.
+        port: u16,
+        /// What was done, as in "stopping".
+        service: &'static str,
+    },
     /// An HTTP request left.
     RequestSent {
         /// On which connection.
@@ -298,6 +305,7 @@ impl Fact {
             | Self::TlsMismatch { .. }
             | Self::CertificateAccepted { .. }
             | Self::CertificateRenewed { .. }
+            | Self::Service { .. }
             | Self::ClientCertificateAccepted { .. }
             | Self::RequestSent { .. }
             | Self::RequestReceived { .. }

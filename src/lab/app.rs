@@ -3,9 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::decode::{Item, all};
+use super::decode::{Fields, Item, all};
+use super::pki::is_host_name;
 use super::roles::own_port;
-use crate::role::config::{App, Reply, Role};
+use crate::role::config::{App, Believes, HttpsOnly, KeepAlive, Reply, Role};
+use crate::units::Bytes;
+
+mod reply;
+
+use reply::{reply, route};
+
+/// More at once is not served in one process.
+const CONNECTIONS_MAX: u64 = 100_000;
 
 pub(super) fn app(item: Item<'_>, ports: &mut BTreeSet<u16>) -> Option<Role> {
     let mut table = item.fields()?;
@@ -16,31 +25,94 @@ pub(super) fn app(item: Item<'_>, ports: &mut BTreeSet<u16>) -> Option<Role> {
         let routes = all(item.fields()?.entries().map(route))?;
         Some(routes.into_iter().collect())
     });
+    let hosts = table.or("hosts", Vec::new(), |i| i.some(host));
+    let default_server = table.optional("default-server");
+    if let (Some(item), None) = (default_server, table.optional("hosts")) {
+        let label = "expected `hosts` beside it: without, every name is answered";
+        item.wrong_key("nobody reaches the default server", label, None);
+    }
+    let nobody = || Some(Reply::text(404, "no such server\n"));
+    let default_server = default_server.map_or_else(nobody, reply);
+    let https_only = table.or("https-only", None, |i| {
+        let words = [
+            ("connection", HttpsOnly::Connection),
+            ("x-forwarded-proto", HttpsOnly::ForwardedProto),
+        ];
+        i.one_of("way to know https", &words).map(Some)
+    });
+    let keep_alive = table.or("keep-alive", KeepAlive::Always, keep_alive);
+    let header_timeout = table.or("header-timeout", None, |i| some_time(i).map(Some));
+    let header_limit = table.or("header-limit", App::HEADER_LIMIT, |i| {
+        let Bytes(size) = i.unit("a size", "\"16 KiB\"")?;
+        usize::try_from(size).ok()
+    });
+    let workers = table.or("workers", None, |i| count(i).map(Some));
+    let backlog = table.or("backlog", App::BACKLOG, count);
+    let believes = table.or("believes", Believes::TransferEncoding, |i| {
+        let words = [
+            ("transfer-encoding", Believes::TransferEncoding),
+            ("content-length", Believes::ContentLength),
+        ];
+        i.one_of("header", &words)
+    });
+    let lingering_close = truth(&mut table, "lingering-close");
     table.finish();
     Some(Role::App(App {
         port: port?,
         takes: takes?,
         routes: routes?,
+        hosts: hosts?,
+        default_server: default_server?,
+        https_only: https_only?,
+        keep_alive: keep_alive?,
+        header_timeout: header_timeout?,
+        header_limit: header_limit?,
+        workers: workers?,
+        backlog: backlog?,
+        believes: believes?,
+        lingering_close: lingering_close?,
     }))
 }
 
-fn route(item: Item<'_>) -> Option<(String, Reply)> {
-    let path = item.key;
-    let is_path = path.starts_with('/') && path.chars().all(|c| c.is_ascii_graphic() && c != '?');
-    if !is_path {
-        let label = "expected a path such as \"/health\"";
-        item.wrong_key(format!("`{path}` is not a path"), label, None);
+fn truth(table: &mut Fields<'_>, key: &'static str) -> Option<bool> {
+    table.or(key, false, Item::boolean)
+}
+
+fn count(item: Item<'_>) -> Option<usize> {
+    let n = item.integer(1..=CONNECTIONS_MAX)?;
+    usize::try_from(n).ok()
+}
+
+/// A time that passes.
+fn some_time(item: Item<'_>) -> Option<Duration> {
+    let time = item.duration()?;
+    if time.is_zero() {
+        let label = "expected a time such as \"5 s\"";
+        item.wrong(format!("`{}` is zero", item.key), label, None);
+        return None;
     }
-    let mut table = item.fields()?;
-    // 1xx answers are not final (RFC 9110 §15.2).
-    let status = table.or("status", 200, |i| i.integer(200..=599));
-    let content_type = table.or("type", "text/plain".to_owned(), Item::header_value);
-    let body = table.or("body", String::new(), |i| i.text().map(str::to_owned));
-    table.finish();
-    let reply = Reply {
-        status: u16::try_from(status?).ok()?,
-        content_type: content_type?,
-        body: body?,
-    };
-    is_path.then(|| (path.to_owned(), reply))
+    Some(time)
+}
+
+/// "5 s", or false.
+fn keep_alive(item: Item<'_>) -> Option<KeepAlive> {
+    if item.as_text().is_some() {
+        return some_time(item).map(KeepAlive::For);
+    }
+    Some(if item.boolean()? {
+        KeepAlive::Always
+    } else {
+        KeepAlive::Off
+    })
+}
+
+/// "your-app.com", or "*.your-app.com".
+fn host(item: Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    if !is_host_name(text.strip_prefix("*.").unwrap_or(text)) {
+        let label = "expected a name such as \"your-app.com\" or \"*.your-app.com\"";
+        item.wrong(format!("`{text}` is not a host name"), label, None);
+        return None;
+    }
+    Some(text.to_owned())
 }

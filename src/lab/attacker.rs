@@ -162,7 +162,9 @@ mod tests {
 
         let attempt = |step: &str| match plan("{}", step).steps.remove(0).action {
             Action::Attack(attempt) => attempt,
-            Action::Get(_) | Action::Run(_) | Action::Renew { .. } => panic!("an attack"),
+            Action::Get(_) | Action::Run(_) | Action::Renew { .. } | Action::Serve(_) => {
+                panic!("an attack")
+            }
         };
         let reset = |sequence: &str| {
             let on = "on = \"user -> alb:443\"";

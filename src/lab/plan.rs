@@ -8,7 +8,7 @@ use crate::dissect::filter::Filter;
 use crate::event::{CertificateDefect, HandshakeKind};
 use crate::name::Name;
 use crate::net::topology::Topology;
-use crate::role::config::{Attempt, Role};
+use crate::role::config::{Attempt, Role, Service};
 use crate::time::UnixSeconds;
 use crate::tls::config::{Group, PkiSpec, Suite, Version};
 use crate::units::Bytes;
@@ -196,6 +196,8 @@ pub enum Action {
         /// The certificate, by name.
         certificate: String,
     },
+    /// An application is stopped, killed or started.
+    Serve(Service),
     /// An attacker attacks.
     Attack(Attempt),
 }

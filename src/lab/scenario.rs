@@ -12,6 +12,7 @@ use super::plan::{Action, Milestone, Step};
 use super::roles::command;
 
 mod alb;
+mod app;
 mod url;
 
 /// Reads the list `step`: at least one.
@@ -91,6 +92,16 @@ fn step(item: Item<'_>, network: &Network<'_>, pki: &Pki<'_>) -> Option<Step> {
             at: at?,
             node: node.name.clone(),
             action: Action::Attack(attempt?),
+        });
+    }
+    if node.programs.app.is_some()
+        && let Some(service) = app::service(&mut action)
+    {
+        action.finish();
+        return Some(Step {
+            at: at?,
+            node: node.name.clone(),
+            action: Action::Serve(service?),
         });
     }
     if let Some(alb) = node.programs.alb

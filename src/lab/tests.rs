@@ -1,5 +1,6 @@
 //! Whole files: the shipped labs as they should come out, and wrong ones with what is said about them.
 
+mod app;
 mod log;
 mod span;
 

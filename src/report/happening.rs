@@ -116,6 +116,10 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             "client-certificate-refused",
             format!("client {}: {error}", leaf(chain)),
         ),
+        Fact::Service { port, service } => (
+            "service",
+            format!("the application on port {port}: {service}"),
+        ),
         Fact::RequestSent {
             stream,
             method,

@@ -110,7 +110,9 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::CertificateAccepted { .. }
         | Fact::CertificateRenewed { .. }
         | Fact::ClientCertificateAccepted { .. } => Some(Tone::Good),
-        Fact::ProgramStarted { .. } | Fact::ProgramEnded { .. } => Some(Tone::Strong),
+        Fact::ProgramStarted { .. } | Fact::ProgramEnded { .. } | Fact::Service { .. } => {
+            Some(Tone::Strong)
+        }
         Fact::LookupFailed { .. }
         | Fact::ConnectFailed { .. }
         | Fact::TlsFailed { .. }

@@ -1,101 +1,129 @@
-//! An HTTP/1.1 application: answers by path after a while, and reports what it saw.
+//! An HTTP/1.1 application: answers by name and path after a while, well or badly as its lab says, and reports what it
+//! saw. It can be stopped, killed and started.
 
-use std::convert::Infallible;
+mod answer;
+mod choice;
+mod conversation;
+
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
-use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_TYPE, DATE, SERVER};
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-
 use super::Node;
-use super::config::{App, Reply};
-use super::http::{Body, Io, Timer, full, listed};
-use crate::event::{Fact, Flow};
+use super::config::{App, Service};
+use super::signal::{Room, Signal, unless};
+use crate::event::Fact;
 use crate::stack::TcpStream;
 
-/// Room for connections that nobody has accepted yet, as `listen(2)` in common servers.
-const BACKLOG: usize = 511;
+/// An application on a node.
+pub struct Application {
+    server: Rc<Server>,
+    /// `None` while it does not run.
+    life: RefCell<Option<Life>>,
+}
+
+/// What the tasks of an application share.
+struct Server {
+    node: Node,
+    config: App,
+}
+
+/// From a start to its end. Cloning shares it.
+#[derive(Clone, Default)]
+struct Life {
+    /// It is to end when nothing is left to do.
+    stopping: Signal,
+    /// It ends where it stands.
+    killed: Signal,
+}
 
 /// Starts the application on `node`.
 ///
 /// # Errors
 /// When its port is taken.
-pub fn start(node: Node, config: App) -> io::Result<()> {
-    let listener = node.host.listen(config.port, BACKLOG)?;
-    let config = Rc::new(config);
-    let executor = node.executor.clone();
-    executor.spawn(async move {
-        loop {
-            let stream = listener.accept().await;
-            let (node, config) = (node.clone(), config.clone());
-            node.executor.clone().spawn(serve(node, config, stream));
-        }
-    });
-    Ok(())
-}
-
-async fn serve(node: Node, config: Rc<App>, stream: TcpStream) {
-    let flow = stream.flow();
-    node.fact(Fact::Accepted(flow));
-    let timer = Timer::new(node.clock.clone());
-    let handler = node.clone();
-    let service = service_fn(move |request| {
-        let (node, config) = (handler.clone(), config.clone());
-        async move { Ok::<_, Infallible>(respond(&node, &config, flow, request).await) }
-    });
-    // An error here is the peer's: it went away, or did not speak HTTP. Its packets tell the story.
-    let _ = hyper::server::conn::http1::Builder::new()
-        .timer(timer)
-        .auto_date_header(false)
-        .title_case_headers(true)
-        .serve_connection(Io::new(stream), service)
-        .await;
-    node.fact(Fact::Closed(flow));
-}
-
-async fn respond(
-    node: &Node,
-    config: &App,
-    flow: Flow,
-    request: Request<Incoming>,
-) -> Response<Body> {
-    node.fact(Fact::RequestReceived {
-        flow,
-        method: request.method().to_string(),
-        target: request.uri().to_string(),
-        headers: listed(request.headers()),
-    });
-    node.clock.sleep(config.takes).await;
-    let not_found = Reply {
-        status: 404,
-        content_type: "text/plain".into(),
-        body: "not found\n".into(),
+pub fn start(node: Node, config: App) -> io::Result<Application> {
+    let application = Application {
+        server: Rc::new(Server { node, config }),
+        life: RefCell::default(),
     };
-    let reply = config
-        .routes
-        .get(request.uri().path())
-        .unwrap_or(&not_found);
-    let body = full(reply.body.clone());
-    node.fact(Fact::ResponseSent {
-        flow,
-        status: reply.status,
-        bytes: body.size_hint().exact(),
-    });
-    let mut response = Response::new(body);
-    *response.status_mut() =
-        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (DATE, node.clock.date().to_http_date()),
-        (SERVER, "tunlab".into()),
-        (CONTENT_TYPE, reply.content_type.clone()),
-    ] {
-        // A lab file cannot hold a value that HTTP cannot; were it so, the header would be missing.
-        if let Ok(value) = value.try_into() {
-            headers.insert(name, value);
-        }
+    application.begin()?;
+    Ok(application)
+}
+
+impl Application {
+    /// Does something to it, as its machine's init would.
+    pub fn serve(&self, service: Service) {
+        let node = &self.server.node;
+        let port = self.server.config.port;
+        let life = match service {
+            Service::Start => {
+                let began = self.begin();
+                match began {
+                    Ok(()) => node.fact(Fact::Service {
+                        port,
+                        service: "started",
+                    }),
+                    Err(e) => node.fact(Fact::StepFailed {
+                        error: format!("port {port}: {e}"),
+                    }),
+                }
+                return;
+            }
+            Service::Stop | Service::Crash => self.life.take(),
+        };
+        let Some(life) = life else {
+            node.fact(Fact::StepFailed {
+                error: "the application does not run".into(),
+            });
+            return;
+        };
+        let (signal, word) = match service {
+            Service::Crash => (life.killed, "killed"),
+            Service::Stop | Service::Start => (life.stopping, "stopping"),
+        };
+        node.fact(Fact::Service {
+            port,
+            service: word,
+        });
+        signal.raise();
     }
-    response
+
+    fn begin(&self) -> io::Result<()> {
+        let server = self.server.clone();
+        let config = &server.config;
+        let listener = server.node.host.listen(config.port, config.backlog)?;
+        let (room, life) = (Room::new(config.workers), Life::default());
+        self.life.replace(Some(life.clone()));
+        let ended = life.clone();
+        server.node.executor.clone().spawn(async move {
+            let accepting = async {
+                loop {
+                    // A server takes a connection when it has somebody to serve it; the kernel holds it until then.
+                    let place = room.place().await;
+                    let stream = listener.accept().await;
+                    let (served, life) = (server.clone(), life.clone());
+                    server.node.executor.spawn(async move {
+                        served.serve(stream, life).await;
+                        drop(place);
+                    });
+                }
+            };
+            let either = async {
+                unless(ended.killed.raised(), ended.stopping.raised()).await;
+            };
+            unless(either, accepting).await;
+            // The listener goes, and with it whoever was not accepted: the kernel resets them.
+        });
+        Ok(())
+    }
+}
+
+impl Server {
+    async fn serve(self: Rc<Self>, stream: TcpStream, life: Life) {
+        let flow = stream.flow();
+        self.node.fact(Fact::Accepted(flow));
+        // Killed, it leaves the connection to its machine: FIN, or RST where something was not read.
+        unless(life.killed.raised(), self.converse(stream, &life)).await;
+        self.node.fact(Fact::Closed(flow));
+    }
 }

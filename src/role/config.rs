@@ -8,7 +8,9 @@ mod dns;
 mod program;
 
 pub use alb::{Alb, Attributes, DesyncMode, ForwardedFor, Listener, Target, TargetGroup};
-pub use app::{App, Reply};
+pub use app::{
+    App, Believes, Content, Delivery, Failing, Fault, HttpsOnly, KeepAlive, Reply, Route, Service,
+};
 pub use attack::{
     Attacker, Attempt, Guess, Interceptor, Manner, RecordChoice, Side, Stolen, Terminate, Victim,
 };

@@ -82,6 +82,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         Self(Rc::new(RefCell::new(stream)))
     }
 
+    /// What is owned, for what is done to it beside reading and writing.
+    pub(super) fn inner(&self) -> std::cell::Ref<'_, S> {
+        self.0.borrow()
+    }
+
     fn with<R>(&self, poll: impl FnOnce(Pin<&mut S>) -> R) -> R {
         poll(Pin::new(&mut *self.0.borrow_mut()))
     }

@@ -22,8 +22,10 @@ mod dns;
 mod http;
 mod http2;
 pub mod interceptor;
+mod message;
 pub mod program;
 pub mod resolver;
+mod signal;
 
 /// What a program has of its node. Cloning shares it.
 #[derive(Clone)]

@@ -83,6 +83,7 @@ pub(super) fn populate(
     let mut browsers = BTreeMap::new();
     let mut balancers = BTreeMap::new();
     let mut attackers = BTreeMap::new();
+    let mut applications = BTreeMap::new();
     for (index, role) in &plan.roles {
         let name = plan.topology.nodes[*index].name.clone();
         let node = Node {
@@ -113,7 +114,9 @@ pub(super) fn populate(
             // Running already.
             Role::Program(_) => Ok(()),
             Role::Resolver(config) => resolver::start(node, config.clone()),
-            Role::App(config) => app::start(node, config.clone()),
+            Role::App(config) => app::start(node, config.clone()).map(|application| {
+                applications.insert(name.clone(), Rc::new(application));
+            }),
             Role::Alb(config) => {
                 let mut sides = Vec::new();
                 for listener in &config.listeners {
@@ -188,6 +191,15 @@ pub(super) fn populate(
                 world.executor().spawn_foreground(async move {
                     clock.sleep(at).await;
                     balancer.renew(port, setup, facts);
+                });
+            }
+            Action::Serve(service) => {
+                let application = applications.get(&step.node).cloned();
+                let application =
+                    application.ok_or_else(|| RunError::CannotAct(step.node.to_string()))?;
+                world.executor().spawn_foreground(async move {
+                    clock.sleep(at).await;
+                    application.serve(service);
                 });
             }
             Action::Attack(attempt) => {

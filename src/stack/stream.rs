@@ -48,6 +48,11 @@ impl TcpStream {
 
     /// Ends the connection with RST.
     pub fn abort(self) {
+        self.reset();
+    }
+
+    /// The same, for one of several owners.
+    pub fn reset(&self) {
         self.with(|f| f.socket().abort());
         self.mark();
     }

@@ -1,0 +1,72 @@
+//! Applications: what they can be told, and what they cannot.
+
+use super::{lines, mistakes, plan, small};
+use crate::lab::plan::Action;
+use crate::role::config::{App, Failing, Fault, KeepAlive, Role, Service};
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks for one kind of role"
+)]
+fn app_of(more: &str) -> App {
+    let plan = plan(&small(more));
+    let found = plan.roles.iter().find_map(|(_, role)| match role {
+        Role::App(app) => Some(app.clone()),
+        _ => None,
+    });
+    found.unwrap()
+}
+
+#[test]
+fn an_application_has_manners_and_faults() {
+    let app = app_of(
+        "node.web.app.keep-alive = \"5 s\"\nnode.web.app.workers = 4\nnode.web.app.header-limit = \"16 KiB\"\n\
+         node.web.app.route.\"/a\".fault = \"reset\"\nnode.web.app.route.\"/a\".after = \"10 B\"\n\
+         node.web.app.route.\"/a\".during = [{ from = \"1 s\", to = \"2 s\", status = 503 }]",
+    );
+    assert_eq!(
+        app.keep_alive,
+        KeepAlive::For(std::time::Duration::from_secs(5))
+    );
+    assert_eq!((app.workers, app.header_limit), (Some(4), 16 * 1024));
+    let route = &app.routes["/a"];
+    let fault = Fault {
+        how: Failing::Reset,
+        after: Some(10),
+    };
+    assert_eq!(route.reply.delivery.fault, Some(fault));
+    assert_eq!(route.during[0].2.status, 503);
+    let step = small("").replace(
+        "user = { get = \"http://203.192.1.60/\" }",
+        "web = { stop = true }",
+    );
+    assert_eq!(plan(&step).steps[0].action, Action::Serve(Service::Stop));
+}
+
+#[test]
+fn what_an_application_cannot_do_is_said_at_once() {
+    let text = "node.web.app.keep-alive = \"0 s\"\nnode.web.app.hosts = [\"a b\"]\nnode.web.app.believes = \"luck\"\n\
+        [node.web.app.route.\"/a\"]\nbody = \"x\"\nsize = \"1 kB\"\nchunked = true\ncontent-length = 3\nafter = \"1 B\"\n\
+        headers = { \"A B\" = \"c\" }\nduring = [{ from = \"2 s\", to = \"1 s\" }]";
+    let said = lines(&mistakes(&small(text)));
+    for part in [
+        "`keep-alive` is zero",
+        "`a b` is not a host name",
+        "unknown header `luck`",
+        "there are two bodies",
+        "chunks have no `Content-Length`",
+        "nothing goes wrong after so many bytes",
+        "`A B` is not a header's name",
+        "this answer is never given",
+    ] {
+        assert!(said.contains(part), "{part} in\n{said}");
+    }
+    assert_eq!(said.lines().count(), 8, "{said}");
+    let step = small("").replace(
+        "user = { get = \"http://203.192.1.60/\" }",
+        "web = { stop = false, start = true }",
+    );
+    let said = lines(&mistakes(&step));
+    assert!(said.contains("`stop` is true or absent"), "{said}");
+    assert!(said.contains("`start` is one too many"), "{said}");
+}
