@@ -33,6 +33,11 @@ pub(super) fn incoming(body: Incoming) -> Body {
     Box::pin(body.map_err(|e| io::Error::other(chain(&e))))
 }
 
+/// A stream of bytes in both directions, whatever it is: TCP, or TLS over it.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for S {}
+
 fn never(e: Infallible) -> io::Error {
     match e {}
 }

@@ -11,18 +11,17 @@ use crate::time::UnixSeconds;
 pub(super) enum Refusal {
     /// 503: the target group has no registered target.
     NoTarget,
-    /// 502: the target refused or reset the connection, closed it early, or did not speak HTTP.
-    BadGateway,
-    /// 504: no TCP connection to the target within 10 seconds.
-    ConnectTimeout,
+    /// 502 or 504: the target gave no response.
+    Target(u16),
 }
 
 impl Refusal {
     const fn status(self) -> StatusCode {
         match self {
             Self::NoTarget => StatusCode::SERVICE_UNAVAILABLE,
-            Self::BadGateway => StatusCode::BAD_GATEWAY,
-            Self::ConnectTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Target(504) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Target(400) => StatusCode::BAD_REQUEST,
+            Self::Target(_) => StatusCode::BAD_GATEWAY,
         }
     }
 

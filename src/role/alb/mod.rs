@@ -5,10 +5,10 @@
 //! 2. `Front::handle`: the request's head is read, decrypted; the load balancer takes its time (`in`).
 //! 3. `targets::Choice`: a healthy target is chosen, round robin.
 //! 4. `headers::forwarded`: X-Forwarded-For, -Proto, -Port and X-Amzn-Trace-Id are written.
-//! 5. `target::Connection`: the front connection's target connection is used again, or opened now: on demand, never
-//!    before (AWS "How Elastic Load Balancing works").
+//! 5. `Pool::exchange`: an idle target connection is used again, or one is opened now: on demand, never before (AWS "How
+//!    Elastic Load Balancing works").
 //! 6. The response comes back; the load balancer takes its time (`out`); it leaves, encrypted again.
-//! 7. When the client closes, the front connection ends first, then the target connection: FINs only.
+//! 7. When the client closes, the front connection ends. The target connection waits for the next request, of any client.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -24,25 +24,29 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Node;
 use super::config::{Alb, TargetGroup};
-use super::http::{Body, Io, Timer, listed};
+use super::http::{Body, Io, Timer, close, empty, listed};
 use crate::event::{CertificateFacts, Fact, Flow, RequestKind};
 use crate::stack::TcpStream;
 use crate::tls::server::{self, ServerSetup};
 
 mod access_log;
 mod arn;
-mod case;
+mod bridge;
 mod connection_log;
 mod error;
+mod exchange;
+mod failure;
 mod headers;
 mod http2;
 mod mutual;
-mod target;
+mod pool;
 
 use access_log::{Record, RequestLine};
+use bridge::HeaderCase;
 use connection_log::Connection;
 use error::Refusal;
-use target::{HeaderCase, Targets};
+use exchange::FromTarget;
+use pool::Pool;
 
 /// Room for connections that are not accepted yet.
 const BACKLOG: usize = 4096;
@@ -58,6 +62,7 @@ pub fn start(
 ) -> io::Result<LoadBalancer> {
     let mut fronts = Vec::new();
     let config = Rc::new(config.clone());
+    let pool = Pool::new(node.clone(), config.attributes.idle_timeout);
     for (listener, tls) in config.listeners.iter().zip(sides) {
         let socket = node.host.listen(listener.port, BACKLOG)?;
         let group = config
@@ -72,6 +77,7 @@ pub fn start(
             port: listener.port,
             tls: RefCell::new(tls.map(Rc::new)),
             turn: Cell::new(0),
+            pool: pool.clone(),
         });
         fronts.push(front.clone());
         node.executor.spawn(async move {
@@ -122,6 +128,8 @@ struct Front {
     tls: RefCell<Option<Rc<ServerSetup>>>,
     /// How many requests it has forwarded: the round robin.
     turn: Cell<usize>,
+    /// Its target connections, which all listeners share.
+    pool: Rc<Pool>,
 }
 
 impl Front {
@@ -192,12 +200,11 @@ impl Front {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let targets = Rc::new(Targets::new(self.node.clone(), HeaderCase::Title));
-        let (front, pool) = (self.clone(), targets.clone());
+        let front = self.clone();
         let flow = client.flow;
         let service = service_fn(move |request| {
-            let (front, pool, client) = (front.clone(), pool.clone(), client.clone());
-            async move { Ok::<_, Infallible>(front.handle(&pool, &client, request).await) }
+            let (front, client) = (front.clone(), client.clone());
+            async move { Ok::<_, Infallible>(front.handle(HeaderCase::Title, &client, request).await) }
         });
         // An error here is the client's: it went away, or did not speak HTTP. Its packets tell the story.
         let _ = hyper::server::conn::http1::Builder::new()
@@ -207,29 +214,26 @@ impl Front {
             .serve_connection(Io::new(stream), service)
             .await;
         self.node.fact(Fact::Closed(flow));
-        targets.close();
     }
 
     async fn speak_http2<S>(self: Rc<Self>, stream: S, client: Rc<Client>)
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let targets = Rc::new(Targets::new(self.node.clone(), HeaderCase::Lower));
-        let (front, pool) = (self.clone(), targets.clone());
+        let front = self.clone();
         let flow = client.flow;
         http2::serve(&self.node, stream, http2::REQUESTS_MAX, move |request| {
-            let (front, pool, client) = (front.clone(), pool.clone(), client.clone());
+            let (front, client) = (front.clone(), client.clone());
             let request = http2::as_http1(request);
-            async move { front.handle(&pool, &client, request).await }
+            async move { front.handle(HeaderCase::Lower, &client, request).await }
         })
         .await;
         self.node.fact(Fact::Closed(flow));
-        targets.close();
     }
 
     async fn handle(
         &self,
-        targets: &Targets,
+        case: HeaderCase,
         client: &Client,
         request: Request<Incoming>,
     ) -> Response<Body> {
@@ -263,7 +267,7 @@ impl Front {
             entry.user_agent = (!agent.is_empty()).then(|| agent.to_owned());
         });
         self.node.clock.sleep(self.config.takes_in).await;
-        let response = match self.forward(targets, client, request, &mut record).await {
+        let response = match self.forward(case, client, request, &mut record).await {
             Ok(response) => response,
             Err(refusal) => refusal.response(self.node.clock.date()),
         };
@@ -282,7 +286,7 @@ impl Front {
 
     async fn forward(
         &self,
-        targets: &Targets,
+        case: HeaderCase,
         client: &Client,
         request: Request<Incoming>,
         record: &mut Record,
@@ -318,9 +322,16 @@ impl Front {
         );
         let trace_id = header(&head.headers, headers::TRACE_ID).to_owned();
         record.with(|entry| entry.trace_id = Some(trace_id));
-        targets
-            .send(target.address, Request::from_parts(head, body), record)
-            .await
+        let request = bridge::to_target(Request::from_parts(head, body), case);
+        match self.pool.exchange(target.address, request, record).await {
+            Ok(FromTarget::Response(head, body)) => Ok(bridge::from_target(&head, body)),
+            Ok(FromTarget::Upgraded(head, stream)) => {
+                // Nobody asks for it: `Upgrade` goes no further than the front.
+                self.node.executor.spawn(close(stream));
+                Ok(bridge::from_target(&head, empty()))
+            }
+            Err(failure) => Err(Refusal::Target(failure.status())),
+        }
     }
 }
 

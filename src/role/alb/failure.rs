@@ -1,0 +1,165 @@
+//! Why a target gave no response (AWS "Troubleshoot your Application Load Balancers", HTTP 502 and HTTP 504): each cause
+//! that AWS lists, and which of the two statuses it is.
+
+use std::io;
+use std::time::Duration;
+
+use crate::units::show_duration;
+
+/// Why a target gave no response.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Failure {
+    /// RST in answer to the SYN.
+    #[error("the target answered the SYN with RST: nobody listens on that port")]
+    Refused,
+    /// ICMP said so.
+    #[error("ICMP said, while connecting, that the target cannot be reached")]
+    Unreachable,
+    /// Nothing came in answer to the SYN.
+    #[error("the TCP connection was not established within {}", show_duration(*.0))]
+    ConnectTimeout(Duration),
+    /// The SYN could not even leave.
+    #[error("no connection could be opened: {0}")]
+    NotOpened(String),
+    /// RST with a request outstanding.
+    #[error("the target reset the connection (RST) while a request was outstanding{}", after(*.0))]
+    Reset(u64),
+    /// FIN with a request outstanding.
+    #[error("the target closed the connection (FIN) while a request was outstanding{}", after(*.0))]
+    Closed(u64),
+    /// FIN or RST within the body.
+    #[error("the target ended the connection with {0} bytes of the body missing")]
+    CutShort(u64),
+    /// What came is no response.
+    #[error("the response is malformed: {0}")]
+    Malformed(String),
+    /// All headers together are longer than 32 KiB.
+    #[error("the response's headers are longer than 32 KiB")]
+    HeadTooLong,
+    /// Connected, and no answer.
+    #[error("no response within the idle timeout of {}", show_duration(*.0))]
+    NoAnswer(Duration),
+    /// `Content-Length` promises more than came.
+    #[error("Content-Length is larger than the body: {missing} bytes did not come within the idle timeout of {}", show_duration(*.idle))]
+    BodyMissing {
+        /// So many.
+        missing: u64,
+        /// The timeout.
+        idle: Duration,
+    },
+    /// The client's request ended before its body did.
+    #[error("the client closed before its request was whole")]
+    RequestCut,
+}
+
+/// Says of a connection whether it had been used before: then it was idle in the pool, and the target may have closed
+/// it while the request was on its way.
+fn after(earlier: u64) -> String {
+    match earlier {
+        0 => String::new(),
+        1 => ", its second".to_owned(),
+        n => format!(", its {}th", n + 1),
+    }
+}
+
+impl Failure {
+    /// 502 or 504; 400 when it was the client's doing.
+    pub(super) const fn status(&self) -> u16 {
+        match self {
+            Self::Refused
+            | Self::Unreachable
+            | Self::NotOpened(_)
+            | Self::Reset(_)
+            | Self::Closed(_)
+            | Self::CutShort(_)
+            | Self::Malformed(_)
+            | Self::HeadTooLong => 502,
+            Self::ConnectTimeout(_) | Self::NoAnswer(_) | Self::BodyMissing { .. } => 504,
+            Self::RequestCut => 400,
+        }
+    }
+
+    /// What an error while connecting is.
+    pub(super) fn connecting(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::ConnectionRefused {
+            return Self::Refused;
+        }
+        if error.kind() == io::ErrorKind::HostUnreachable {
+            return Self::Unreachable;
+        }
+        if error.kind() == io::ErrorKind::AddrNotAvailable {
+            return Self::NotOpened("every source port towards the target is in use".to_owned());
+        }
+        Self::NotOpened(error.to_string())
+    }
+
+    /// What an error on a connection with a request outstanding is, after so many earlier ones.
+    pub(super) fn outstanding(error: &io::Error, earlier: u64) -> Self {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return Self::Closed(earlier);
+        }
+        Self::Reset(earlier)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_the_status_that_aws_says() {
+        let s = Duration::from_secs;
+        for (failure, status) in [
+            (
+                Failure::connecting(&io::ErrorKind::ConnectionRefused.into()),
+                502,
+            ),
+            (
+                Failure::connecting(&io::ErrorKind::HostUnreachable.into()),
+                502,
+            ),
+            (Failure::ConnectTimeout(s(10)), 504),
+            (
+                Failure::outstanding(&io::ErrorKind::ConnectionReset.into(), 0),
+                502,
+            ),
+            (
+                Failure::outstanding(&io::ErrorKind::UnexpectedEof.into(), 0),
+                502,
+            ),
+            (Failure::Malformed("x".into()), 502),
+            (Failure::HeadTooLong, 502),
+            (Failure::NoAnswer(s(60)), 504),
+            (
+                Failure::BodyMissing {
+                    missing: 40,
+                    idle: s(60),
+                },
+                504,
+            ),
+            (Failure::CutShort(40), 502),
+        ] {
+            assert_eq!(failure.status(), status, "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_cause_says_whether_the_connection_had_been_idle() {
+        assert_eq!(
+            Failure::Reset(1).to_string(),
+            "the target reset the connection (RST) while a request was outstanding, its second"
+        );
+        assert_eq!(
+            Failure::NoAnswer(Duration::from_secs(60)).to_string(),
+            "no response within the idle timeout of 60 s"
+        );
+        assert_eq!(
+            Failure::BodyMissing {
+                missing: 40,
+                idle: Duration::from_secs(60)
+            }
+            .to_string(),
+            "Content-Length is larger than the body: 40 bytes did not come within the idle timeout of 60 s"
+        );
+    }
+}
