@@ -11,6 +11,7 @@
 )]
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -124,6 +125,7 @@ fn transfer(mtu: usize, checksums: bool, pki: Option<&Pki>) -> Duration {
         seed: SEED,
         entropy: SEED.into(),
         tcp,
+        tcp_of: BTreeMap::new(),
         checksums,
         offload: false,
         trace: Trace::default(),

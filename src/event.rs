@@ -20,6 +20,7 @@ mod defect;
 mod drop_cause;
 mod fact;
 mod pre_master;
+mod tcp;
 mod tls;
 
 pub use access_log::{ACCESS_FIELDS, AccessRecord, RequestKind};
@@ -31,6 +32,7 @@ pub use defect::CertificateDefect;
 pub use drop_cause::DropCause;
 pub use fact::Fact;
 pub use pre_master::{PreMaster, WriteKeys};
+pub use tcp::TcpDeed;
 pub use tls::{CertificateFacts, HandshakeKind, Mismatch};
 
 /// A packet's identity: the same on every link it crosses, rewritten or not. Counts from 1 in order of sending.
@@ -121,6 +123,13 @@ pub enum What {
     Secret(String),
     /// A program did or learnt something.
     Fact(Fact),
+    /// A TCP stack did something by itself.
+    Tcp {
+        /// With which connection. The local port is 0 where it has none.
+        flow: Flow,
+        /// What.
+        deed: TcpDeed,
+    },
     /// A limit of the run was reached.
     Limit {
         /// Which one, as in "run time 1 h".

@@ -24,8 +24,10 @@ pub enum DropCause {
     NoRoute,
     /// It reached a node that does not have its destination address.
     NotForUs,
-    /// A listener's queue of connections was full.
-    Backlog,
+    /// A listener's SYN queue was full: it held as many half-open connections as it may.
+    SynQueueFull,
+    /// A listener's accept queue was full: the program has not accepted the connections before this one.
+    AcceptQueueFull,
     /// Not an IP packet that can be read.
     Malformed,
     /// A duplicate acknowledgment that would disarm the retransmission of a FIN in the stack; see `stack/`.
@@ -62,7 +64,8 @@ impl DropCause {
             Self::TimeToLive => "time-to-live",
             Self::NoRoute => "no-route",
             Self::NotForUs => "not-for-us",
-            Self::Backlog => "backlog",
+            Self::SynQueueFull => "syn-queue-full",
+            Self::AcceptQueueFull => "accept-queue-full",
             Self::Malformed => "malformed",
             Self::FinGuard => "fin-guard",
             Self::OutsideWindow => "outside-window",
@@ -83,7 +86,8 @@ impl fmt::Display for DropCause {
             Self::TimeToLive => f.write_str("its time to live ended"),
             Self::NoRoute => f.write_str("no route to its destination"),
             Self::NotForUs => f.write_str("its destination is not an address of this node"),
-            Self::Backlog => f.write_str("the listener's backlog was full"),
+            Self::SynQueueFull => f.write_str("the listener's SYN queue was full"),
+            Self::AcceptQueueFull => f.write_str("the listener's accept queue was full"),
             Self::Malformed => f.write_str("not a readable IP packet"),
             Self::FinGuard => f.write_str("held back so that a lost FIN is sent again"),
             Self::OutsideWindow => f.write_str("a RST outside the window: ignored"),

@@ -132,6 +132,7 @@ pub(crate) const fn fact(event: &Event) -> Option<&Fact> {
         What::Dropped { .. }
         | What::Altered { .. }
         | What::Secret(_)
+        | What::Tcp { .. }
         | What::Limit { .. }
         | What::Computing { .. } => None,
     }

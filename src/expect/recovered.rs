@@ -95,6 +95,7 @@ fn differs(
         What::Dropped { .. }
         | What::Altered { .. }
         | What::Fact(_)
+        | What::Tcp { .. }
         | What::Limit { .. }
         | What::Computing { .. } => None,
     });

@@ -30,6 +30,7 @@ mod scenario;
 mod shipped;
 mod speech;
 mod taps;
+mod tcp;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -207,6 +208,7 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
     let mut roles = roles::read(&mut root, &network, &pki);
     roles.extend(attacker::read(&network, named));
     let virtual_only = virtual_only.map_or(Some(None), |i| only_virtual(i, &network).map(Some));
+    let tcp = tcp::read(&network);
     let steps = scenario::steps(&mut root, &network, &pki);
     let timeline = scenario::timeline(&mut root);
     let expert = root.or("expert", Vec::new(), |i| i.each(|line| line.prose(200)));
@@ -228,6 +230,7 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
         virtual_only: virtual_only?,
         main_taps: taps::main_taps(&topology, &roles),
         topology,
+        tcp,
         pki: pki.spec,
         roles,
         steps,

@@ -33,6 +33,8 @@ pub(super) struct DeclaredNode<'a> {
     pub(super) item: Item<'a>,
     pub(super) shape: Shape<'a>,
     pub(super) programs: Programs<'a>,
+    /// How its TCP behaves, unread.
+    pub(super) tcp: Option<Item<'a>>,
     /// For a router.
     pub(super) forwarding: Forwarding,
     /// For a router: flows for nodes in the middle, unread.
@@ -224,6 +226,7 @@ impl<'a> Network<'a> {
                 item,
                 shape: Shape::Unknown,
                 programs: Programs::default(),
+                tcp: None,
                 forwarding: Forwarding::default(),
                 intercept: None,
             });
@@ -279,6 +282,7 @@ impl<'a> Network<'a> {
             interceptor: table.optional("interceptor"),
             attacker: table.optional("attacker"),
         };
+        let tcp = table.optional("tcp");
         let shape = match (container, docker) {
             (Some(container), _) => {
                 for extra in [address, default, docker].into_iter().flatten() {
@@ -324,6 +328,7 @@ impl<'a> Network<'a> {
         table.finish();
         self.nodes[index].shape = shape.unwrap_or(Shape::Unknown);
         self.nodes[index].programs = programs;
+        self.nodes[index].tcp = tcp;
     }
 
     fn read_host(

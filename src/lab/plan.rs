@@ -1,5 +1,6 @@
 //! A checked lab: everything a run needs, with nothing left to be wrong.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use crate::event::{CertificateDefect, HandshakeKind};
 use crate::name::Name;
 use crate::net::topology::Topology;
 use crate::role::config::{Attempt, Role, Service};
+use crate::stack::Tcp;
 use crate::time::UnixSeconds;
 use crate::tls::config::{Group, PkiSpec, Suite, Version};
 use crate::units::Bytes;
@@ -41,6 +43,8 @@ pub struct Plan {
     pub topology: Topology,
     /// For each TCP or UDP path: the NICs tapped in the main capture, each path once, at the initiator's.
     pub main_taps: Vec<usize>,
+    /// How TCP behaves on the nodes that say so, by their numbers in the topology.
+    pub tcp: BTreeMap<usize, Tcp>,
     /// Keys and certificates.
     pub pki: PkiSpec,
     /// Programs: node (index into the topology) and what runs there.

@@ -28,6 +28,7 @@ pub(super) fn words(event: &Event) -> (&'static str, String) {
             let label = line.split(' ').next().unwrap_or_default();
             ("secret", format!("secret {label}"))
         }
+        What::Tcp { flow, deed } => (deed.word(), format!("{flow}: {deed}")),
         What::Limit { limit } => ("limit", format!("limit reached: {limit}")),
         What::Computing { what, takes } => (
             "computing",

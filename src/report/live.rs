@@ -74,6 +74,7 @@ impl Lines {
         let tone = match &event.what {
             What::Dropped { .. } | What::Altered { .. } | What::Limit { .. } => Tone::Bad,
             What::Secret(_) | What::Computing { .. } => return None,
+            What::Tcp { .. } => Tone::Strong,
             What::Fact(fact) => tone(fact)?,
         };
         let (_, words) = happening::words(event);

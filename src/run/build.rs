@@ -37,17 +37,27 @@ pub(super) fn world(
     offload: bool,
     trace: &Trace,
 ) -> World {
-    let mut tcp = TcpOptions::default();
-    if offload {
-        tcp.receive_buffer = BULK_BUFFER;
-        tcp.send_buffer = BULK_BUFFER;
+    let usual = TcpOptions::default();
+    let bulk = |mut tcp: TcpOptions| {
+        if offload && tcp.receive_buffer == usual.receive_buffer {
+            tcp.receive_buffer = BULK_BUFFER;
+        }
+        if offload && tcp.send_buffer == usual.send_buffer {
+            tcp.send_buffer = BULK_BUFFER;
+        }
+        tcp
+    };
+    let mut tcp_of = plan.tcp.clone();
+    for tcp in tcp_of.values_mut() {
+        tcp.options = bulk(tcp.options);
     }
     World::new(WorldConfig {
         topology: plan.topology.clone(),
         epoch: plan.clock,
         seed,
         entropy,
-        tcp,
+        tcp: bulk(usual),
+        tcp_of,
         checksums: true,
         offload,
         trace: trace.clone(),

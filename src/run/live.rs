@@ -138,7 +138,7 @@ impl Sink for Live {
                 self.files.secret(line);
             }
             What::Dropped { .. } => self.counts.dropped += 1,
-            What::Fact(_) => {
+            What::Fact(_) | What::Tcp { .. } => {
                 for generation in &mut self.generations {
                     generation.annotator.event(event);
                 }

@@ -8,6 +8,7 @@ use super::flow::End;
 use super::moment::micros;
 use super::nic::interface;
 use super::{Stack, icmp};
+use crate::event::TcpDeed;
 use crate::wire::packet::FlowKey;
 
 /// How long a path's packet size is remembered (RFC 1191 §6.3; Linux's route/mtu_expires).
@@ -28,11 +29,13 @@ impl Stack {
         let nic = &mut self.nics[index];
         nic.interface.poll_egress(now, &mut nic.port, &mut flow.set);
         nic.port.outgoing.clear();
-        if let Some(port) = flow.half_open.take() {
+        let key = flow.key;
+        if let Some(half_open) = flow.half_open.take() {
             flow.orphan = true;
-            if let Some(listener) = self.listeners.get_mut(&port) {
+            if let Some(listener) = self.listeners.get_mut(&half_open.port) {
                 listener.handshake_over(id, false);
             }
+            self.note(key, TcpDeed::HalfOpenForgotten);
         }
         self.forget_if_over(id);
     }
@@ -77,12 +80,34 @@ impl Stack {
         self.mark(id);
     }
 
+    /// Hands a connection that has come to TIME-WAIT over: its numbers are remembered, the rest is its program's, as
+    /// long as that holds it.
+    pub(super) fn hand_over_if_waiting(&mut self, id: u32) {
+        let Some(flow) = &mut self.flows[id as usize] else {
+            return;
+        };
+        if flow.state() != State::TimeWait || flow.detached {
+            return;
+        }
+        // A connection that came so far has both.
+        let Some(numbers) = flow.numbers.all() else {
+            return;
+        };
+        flow.detached = true;
+        self.table.remove(&flow.key);
+        self.time_waits
+            .begin(flow.key, flow.nic, numbers, self.clock.now());
+        self.timers.set(id, None);
+    }
+
     pub(super) fn forget_if_over(&mut self, id: u32) {
         let Some(flow) = &self.flows[id as usize] else {
             return;
         };
-        if flow.orphan && matches!(flow.state(), State::Closed | State::Listen) {
-            self.table.remove(&flow.key);
+        if flow.orphan && (flow.detached || matches!(flow.state(), State::Closed | State::Listen)) {
+            if !flow.detached {
+                self.table.remove(&flow.key);
+            }
             self.flows[id as usize] = None;
             self.timers.set(id, None);
             self.free.push(id);

@@ -1,11 +1,13 @@
 //! One TCP connection at one node: its smoltcp socket in a set of its own, and what smoltcp does not remember.
 
+use std::time::Duration;
+
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 
-use super::TcpOptions;
 use super::congestion::Congestion;
 use super::reset::{Numbers, Verdict};
+use super::{TcpLimits, TcpOptions};
 use crate::time::Instant;
 use crate::wire::packet::{FlowKey, Segment};
 
@@ -21,8 +23,18 @@ pub(super) struct Flow {
     pub(super) orphan: bool,
     acknowledge_now: bool,
     pub(super) end: Option<End>,
-    /// The listener whose backlog it counts against, while the handshake lasts.
-    pub(super) half_open: Option<u16>,
+    /// What is to be known of a connection that was asked for and is not open yet.
+    pub(super) half_open: Option<Box<HalfOpen>>,
+    /// Its addresses and ports are no longer its own: TIME-WAIT has them. What is left is data to read.
+    pub(super) detached: bool,
+    /// How long its program, when it closes, goes on reading what comes and throws it away.
+    pub(super) lingers: Option<Duration>,
+    /// It does so until then.
+    drains_until: Option<Instant>,
+    /// How often SYN or SYN-ACK was sent.
+    syns: u32,
+    /// Keep-alive probes since the peer was last heard.
+    pub(super) probes: u32,
     last_ack: Option<u32>,
     /// The window that came with it.
     last_window: u16,
@@ -43,11 +55,11 @@ pub(super) struct Flow {
     /// What is sent again next is so because of it.
     resends_partial: bool,
     /// When the peer was last heard.
-    heard: Instant,
+    pub(super) heard: Instant,
     /// Since when something waits for an acknowledgment.
     waiting_since: Option<Instant>,
     /// `send_queue()` when we last looked.
-    queued: usize,
+    pub(super) queued: usize,
     /// Largest segment of data we send, in bytes.
     mss: usize,
     /// Largest packet that the way to the peer carries, where that is known to be less than our NIC's MTU.
@@ -56,6 +68,14 @@ pub(super) struct Flow {
     pub(super) numbers: Numbers,
     pub(super) options: TcpOptions,
     pub(super) key: FlowKey,
+}
+
+/// A connection in a listener's SYN queue.
+pub(super) struct HalfOpen {
+    /// The listener's.
+    pub(super) port: u16,
+    /// The SYN-ACK, for a SYN that comes again.
+    pub(super) syn_ack: Vec<u8>,
 }
 
 /// How a connection ended other than by FIN.
@@ -109,6 +129,11 @@ impl Flow {
             acknowledge_now: false,
             end: None,
             half_open: None,
+            detached: false,
+            lingers: None,
+            drains_until: None,
+            syns: 0,
+            probes: 0,
             last_ack: None,
             last_window: 0,
             sent_to: None,
@@ -176,9 +201,29 @@ impl Flow {
         }
     }
 
+    /// The program is gone, and reads on without looking: a lingering close.
+    pub(super) fn drain(&mut self, lingers: Duration, now: Instant) {
+        self.drains_until = Some(now + lingers);
+        self.socket().close();
+        self.discard(now);
+    }
+
+    /// Throws away what came for a program that lingers, before its window closes.
+    pub(super) fn discard(&mut self, now: Instant) {
+        if self.drains_until.is_some_and(|until| now < until) {
+            let socket = self.socket();
+            if socket.recv_queue() < socket.recv_capacity() / 2 {
+                return;
+            }
+            // The buffer is a ring: what it holds comes in two pieces at most.
+            while socket.can_recv() && socket.recv(|data| (data.len(), ())).is_ok() {}
+        }
+    }
+
     /// Notes a segment before the socket sees it.
     pub(super) fn on_segment(&mut self, segment: &Segment<'_>, now: Instant) {
         self.heard = now;
+        self.probes = 0;
         self.numbers.on_received(segment);
         if segment.flags.rst() {
             let end = if self.state() == State::SynSent {
@@ -274,6 +319,7 @@ impl Flow {
     /// Notes a segment that the socket sends.
     pub(super) fn on_sent(&mut self, segment: &Segment<'_>) {
         self.numbers.on_sent(segment);
+        self.syns += u32::from(segment.flags.syn());
         if segment.payload.is_empty() {
             return;
         }
@@ -359,22 +405,50 @@ impl Flow {
     }
 
     /// Whether the peer owes us an acknowledgment for too long; else when that will be.
-    pub(super) fn give_up_at(&mut self, now: Instant) -> Option<Instant> {
-        let waiting = match self.state() {
-            State::SynSent
-            | State::SynReceived
-            | State::FinWait1
-            | State::Closing
-            | State::LastAck => true,
-            State::Established | State::CloseWait => self.queued > 0,
-            State::Closed | State::Listen | State::FinWait2 | State::TimeWait => false,
+    pub(super) fn give_up_at(&mut self, limits: &TcpLimits, now: Instant) -> Option<Instant> {
+        // The waits after the first SYN and after each that is sent again: 1, 2, 4 s and so on.
+        let attempts = |retries: u32| Duration::from_secs((2 << retries) - 1);
+        let (waiting, patience) = match self.state() {
+            State::SynSent => (true, attempts(limits.syn_retries)),
+            State::SynReceived => (true, attempts(limits.synack_retries)),
+            State::FinWait1 | State::Closing | State::LastAck => (true, self.options.user_timeout),
+            State::Established | State::CloseWait => (self.queued > 0, self.options.user_timeout),
+            State::Closed | State::Listen | State::FinWait2 | State::TimeWait => {
+                (false, Duration::ZERO)
+            }
         };
         if !waiting {
             self.waiting_since = None;
             return None;
         }
         let since = *self.waiting_since.get_or_insert(now);
-        Some(since.max(self.heard) + self.options.give_up)
+        Some(since.max(self.heard) + patience)
+    }
+
+    /// Whether SYN or SYN-ACK was sent as often as it may: what is left is to wait.
+    pub(super) fn is_spent(&self, limits: &TcpLimits) -> bool {
+        match self.state() {
+            State::SynSent => self.syns > limits.syn_retries,
+            State::SynReceived => self.syns > limits.synack_retries,
+            State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::Closed
+            | State::Listen
+            | State::TimeWait => false,
+        }
+    }
+
+    /// Whether the program is gone and `segment` brings data for it, which nobody will ever read. Half of a connection
+    /// that is closed by `shutdown` goes on reading: its stream lives.
+    pub(super) fn has_no_reader_for(&self, segment: &Segment<'_>, now: Instant) -> bool {
+        self.orphan
+            && self.drains_until.is_none_or(|until| until <= now)
+            && matches!(self.state(), State::FinWait1 | State::FinWait2)
+            && self.numbers.is_new(segment)
     }
 }
 

@@ -10,6 +10,7 @@ use super::udp::UdpPort;
 use super::{
     Connect, FlowKey, Shared, Stack, TcpListener, TcpOptions, TcpStream, UdpSocket, endpoint,
 };
+use crate::event::TcpDeed;
 use crate::stack::flow::Flow;
 
 /// A handle on a node's stack, for the programs that run there. Cloning shares the stack.
@@ -76,9 +77,14 @@ impl Host {
             return Err(io::ErrorKind::AddrNotAvailable.into());
         }
         let address = source.unwrap_or(stack.nics[nic].address);
-        let port = stack
-            .take_port(address, remote)
-            .ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let Some(port) = stack.take_port(address, remote) else {
+            let nowhere = FlowKey {
+                local: SocketAddr::new(address, 0),
+                remote,
+            };
+            stack.note(nowhere, TcpDeed::PortsExhausted);
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        };
         let key = FlowKey {
             local: SocketAddr::new(address, port),
             remote,
@@ -94,7 +100,8 @@ impl Host {
         Ok(Connect::new(TcpStream::new(self.clone(), id)))
     }
 
-    /// Listens on `port` of every address, with room for `backlog` connections that nobody has accepted yet.
+    /// Listens on `port` of every address, with room for `backlog` connections that nobody has accepted yet, and one
+    /// more, as `listen(2)` has it; [`TcpLimits`](super::TcpLimits) says what the node allows.
     ///
     /// # Errors
     /// `AddrInUse` when somebody listens there.
@@ -113,13 +120,13 @@ impl Host {
         backlog: usize,
         options: TcpOptions,
     ) -> io::Result<TcpListener> {
-        let mut stack = self.stack.borrow_mut();
+        let stack = &mut *self.stack.borrow_mut();
         if port == 0 || stack.listeners.contains_key(&port) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
         stack
             .listeners
-            .insert(port, Listener::new(backlog, options));
+            .insert(port, Listener::new(backlog, options, &stack.limits));
         Ok(TcpListener::new(self.clone(), port))
     }
 

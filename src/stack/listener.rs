@@ -1,4 +1,5 @@
-//! A listening port with its backlog. The SYN makes the socket: there is no pool of listening ones.
+//! A listening port with its two queues, as Linux has them: half-open connections in the SYN queue, open ones that the
+//! program has not accepted in the accept queue. The SYN makes the socket: there is no pool of listening ones.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -6,32 +7,45 @@ use std::future::poll_fn;
 use std::rc::Weak;
 use std::task::{Poll, Waker};
 
-use super::{Host, Stack, TcpOptions, TcpStream};
+use super::{Host, Stack, TcpLimits, TcpOptions, TcpStream};
+use crate::time::Instant;
 
 pub(super) struct Listener {
-    /// Connections whose handshake lasts.
-    pub(super) half_open: usize,
     pub(super) options: TcpOptions,
-    backlog: usize,
-    /// Connections that nobody has accepted yet.
+    /// Connections whose handshake lasts: how many the SYN queue holds.
+    pub(super) half_open: usize,
+    half_open_max: usize,
+    /// When the SYN queue last had no room, where that was answered with a cookie.
+    pub(super) overflowed: Option<Instant>,
+    /// The accept queue.
     queue: VecDeque<u32>,
+    backlog: usize,
     waker: Option<Waker>,
 }
 
 impl Listener {
-    pub(super) const fn new(backlog: usize, options: TcpOptions) -> Self {
+    /// The program asks for a `backlog`, the node has its limits.
+    pub(super) fn new(backlog: usize, options: TcpOptions, limits: &TcpLimits) -> Self {
+        let backlog = backlog.min(limits.accept_backlog);
         Self {
-            half_open: 0,
             options,
-            backlog,
+            half_open: 0,
+            half_open_max: backlog.max(1).min(limits.syn_backlog),
+            overflowed: None,
             queue: VecDeque::new(),
+            backlog,
             waker: None,
         }
     }
 
-    /// Over the backlog a SYN is dropped without an answer, as Linux does: the peer tries again.
-    pub(super) fn is_full(&self) -> bool {
-        self.half_open + self.queue.len() >= self.backlog
+    /// Linux: `inet_csk_reqsk_queue_is_full`.
+    pub(super) const fn is_syn_queue_full(&self) -> bool {
+        self.half_open >= self.half_open_max
+    }
+
+    /// Linux: `sk_acceptq_is_full`, which lets one more in than the backlog says.
+    pub(super) fn is_accept_queue_full(&self) -> bool {
+        self.queue.len() > self.backlog
     }
 
     pub(super) fn handshake_over(&mut self, id: u32, established: bool) {

@@ -15,6 +15,7 @@ use smoltcp::iface::SocketSet;
 use smoltcp::socket::tcp::State;
 use smoltcp::wire::IpEndpoint;
 
+use crate::event::{self, TcpDeed};
 use crate::rng::Rng;
 use crate::time::{Clock, Instant};
 use crate::wire::offload::SegmentSize;
@@ -22,11 +23,14 @@ use crate::wire::packet::FlowKey;
 
 mod config;
 mod congestion;
+mod cookie;
 mod device;
 mod ending;
 mod flow;
+mod handshake;
 mod host;
 mod icmp;
+mod keep_alive;
 mod listener;
 mod moment;
 mod nic;
@@ -36,23 +40,26 @@ mod reset;
 mod send;
 mod stream;
 mod table;
+mod time_wait;
 mod timers;
 mod udp;
 
-pub use config::{NicConfig, StackConfig, TcpOptions};
+pub use config::{KeepAlive, NicConfig, StackConfig, Tcp, TcpLimits, TcpOptions};
 pub use device::Pool;
 pub use host::Host;
 pub use listener::TcpListener;
 pub use stream::{Connect, TcpStream};
 pub use udp::UdpSocket;
 
+use cookie::Cookies;
 use device::Port;
 use flow::Flow;
 use listener::Listener;
 use moment::micros;
 use nic::{Nic, interface};
-use ports::{FIRST_PORT, SECOND_PORT};
+use ports::Ports;
 use table::FlowTable;
+use time_wait::TimeWaits;
 use timers::Timers;
 use udp::UdpPort;
 
@@ -61,6 +68,7 @@ pub struct Stack {
     nics: Vec<Nic>,
     clock: Clock,
     options: TcpOptions,
+    limits: TcpLimits,
     flows: Vec<Option<Box<Flow>>>,
     free: Vec<u32>,
     table: FlowTable,
@@ -73,7 +81,11 @@ pub struct Stack {
     outgoing: VecDeque<(usize, Vec<u8>, SegmentSize)>,
     /// Packet sizes learnt from routers, by destination, and until when they hold.
     path_mtus: BTreeMap<IpAddr, (usize, Instant)>,
-    next_port: u16,
+    ports: Ports,
+    time_waits: TimeWaits,
+    cookies: Cookies,
+    /// What was done with connections that nobody has asked for yet; see [`Stack::poll_deed`].
+    deeds: VecDeque<(FlowKey, TcpDeed)>,
     /// Told when there is something to service; see [`Stack::on_touched`].
     touched: Option<Box<dyn Fn()>>,
 }
@@ -103,13 +115,14 @@ impl Stack {
                 transparent: nic.transparent,
             });
         }
-        // In the middle, a client's connection is taken in and opened anew with the same addresses: the ports are to
-        // tell the two apart.
         let middle = nics.iter().any(|n| n.transparent);
+        // After the NICs' seeds, which so stay what they are.
+        let cookies = Cookies::new(&mut config.rng);
         Self {
             nics,
             clock: config.clock,
-            options: config.tcp,
+            options: config.tcp.options,
+            limits: config.tcp.limits,
             flows: Vec::new(),
             free: Vec::new(),
             table: FlowTable::default(),
@@ -120,7 +133,10 @@ impl Stack {
             nobody: SocketSet::new(Vec::new()),
             outgoing: VecDeque::new(),
             path_mtus: BTreeMap::new(),
-            next_port: if middle { SECOND_PORT } else { FIRST_PORT },
+            ports: Ports::new(&config.tcp.limits, middle),
+            time_waits: TimeWaits::new(config.tcp.limits.time_wait),
+            cookies,
+            deeds: VecDeque::new(),
             touched: None,
         }
     }
@@ -150,6 +166,7 @@ impl Stack {
                 && std::mem::take(&mut flow.dirty)
             {
                 self.service_flow(id);
+                self.hand_over_if_waiting(id);
                 self.forget_if_over(id);
             }
         }
@@ -159,6 +176,21 @@ impl Stack {
     /// The next packet to leave, with the number of its NIC and what the device is to cut it into.
     pub fn poll_transmit(&mut self) -> Option<(usize, Vec<u8>, SegmentSize)> {
         self.outgoing.pop_front()
+    }
+
+    /// What the stack did by itself with a connection, in order: what packets alone do not explain.
+    pub fn poll_deed(&mut self) -> Option<(event::Flow, TcpDeed)> {
+        let (key, deed) = self.deeds.pop_front()?;
+        let flow = event::Flow {
+            local: key.local,
+            remote: key.remote,
+        };
+        Some((flow, deed))
+    }
+
+    fn note(&mut self, key: FlowKey, deed: TcpDeed) {
+        self.deeds.push_back((key, deed));
+        self.notify();
     }
 
     /// Whether every connection is closed, or waits out TIME-WAIT.
@@ -173,7 +205,7 @@ impl Stack {
     /// Number of connections in the table, TIME-WAIT included.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.table.len()
+        self.table.len() + self.time_waits.len()
     }
 
     fn insert(&mut self, mut flow: Flow) -> u32 {

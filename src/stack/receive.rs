@@ -1,15 +1,17 @@
 //! A packet's way in: to the flow that it belongs to, to a listener, or to nobody.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use smoltcp::socket::tcp::State;
 
-use super::flow::Flow;
+use super::flow::{End, Flow};
+use super::handshake::Admitted;
 use super::moment::micros;
 use super::reset::Verdict;
-use super::{Stack, endpoint, icmp};
-use crate::event::DropCause;
-use crate::wire::packet::{FlowKey, Packet, Segment, Transport};
+use super::time_wait::Outcome;
+use super::{Stack, icmp};
+use crate::event::{DropCause, TcpDeed};
+use crate::wire::packet::{FlowKey, Packet, Transport};
 
 impl Stack {
     /// Takes in an IP packet that arrived at NIC number `nic`.
@@ -29,22 +31,40 @@ impl Stack {
                 };
                 // Only what is used below is copied out of the view, which borrows the bytes.
                 let known = self.table.get(&key);
-                let id = match known {
-                    Some(id) => id,
-                    None => match self.admit(key, &segment, nic)? {
-                        Some(id) => id,
-                        None => {
-                            self.answer_as_nobody(nic, bytes);
-                            return Ok(());
+                let (id, first) = match known {
+                    Some(id) => (id, None),
+                    None => {
+                        let first = match self.in_time_wait(key, &segment)? {
+                            Outcome::Done => return Ok(()),
+                            Outcome::None => None,
+                            Outcome::Opens(first) => Some(first),
+                        };
+                        match self.admit(key, &segment, nic, first)? {
+                            Admitted::Flow(id, first) => (id, first),
+                            Admitted::Answered => return Ok(()),
+                            Admitted::Nobody => {
+                                self.answer_as_nobody(nic, bytes);
+                                return Ok(());
+                            }
                         }
-                    },
+                    }
                 };
+                if known.is_some() && self.in_syn_queue(id, &segment)? {
+                    return Ok(());
+                }
                 let now = self.clock.now();
                 let Some(flow) = &mut self.flows[id as usize] else {
                     return Err(DropCause::Malformed);
                 };
                 if flow.guards_against(&segment) {
                     return Err(DropCause::FinGuard);
+                }
+                if flow.has_no_reader_for(&segment, now) {
+                    let bytes_left = segment.payload.len();
+                    self.end(id, End::Reset);
+                    self.note(key, TcpDeed::DataAfterClose { bytes: bytes_left });
+                    self.answer_as_nobody(nic, bytes);
+                    return Ok(());
                 }
                 if segment.flags.rst() {
                     match flow.judge_reset(&segment) {
@@ -58,10 +78,10 @@ impl Stack {
                 }
                 flow.on_segment(&segment, now);
                 let syn_ack = segment.flags.syn() && segment.flags.ack();
-                if flow.has_repeats() {
-                    self.feed_again(id, bytes);
-                } else {
-                    self.feed(id, bytes);
+                match first {
+                    Some(first) => self.feed_from(id, bytes, first),
+                    None if flow.has_repeats() => self.feed_again(id, bytes),
+                    None => self.feed(id, bytes),
                 }
                 if syn_ack {
                     // At once, so that the handshake's ACK is a packet of its own whatever the program writes next.
@@ -92,33 +112,6 @@ impl Stack {
         }
     }
 
-    /// A flow for the first packet of `key`: a SYN for a listener with room makes one. `None` when nobody listens.
-    pub(super) fn admit(
-        &mut self,
-        key: FlowKey,
-        segment: &Segment<'_>,
-        nic: usize,
-    ) -> Result<Option<u32>, DropCause> {
-        let port = key.local.port();
-        let Some(listener) = self.listeners.get_mut(&port) else {
-            return Ok(None);
-        };
-        if !segment.flags.syn() || segment.flags.ack() {
-            return Ok(None);
-        }
-        if listener.is_full() {
-            return Err(DropCause::Backlog);
-        }
-        listener.half_open += 1;
-        let options = listener.options;
-        let mut flow = Flow::new(key, nic, self.mss_at(nic), options, self.clock.now());
-        flow.half_open = Some(port);
-        if flow.socket().listen(endpoint(key.local)).is_err() {
-            return Ok(None);
-        }
-        Ok(Some(self.insert(flow)))
-    }
-
     /// Gives a packet to its flow's socket and notes what became of it.
     pub(super) fn feed(&mut self, id: u32, bytes: Vec<u8>) {
         let now = micros(self.clock.now());
@@ -130,16 +123,17 @@ impl Stack {
         nic.interface
             .poll_ingress_single(now, &mut nic.port, &mut flow.set);
         flow.after_segment();
+        flow.discard(self.clock.now());
         let index = flow.nic;
         let handshake_over = flow.state() != State::SynReceived;
-        if let (Some(port), true) = (flow.half_open, handshake_over) {
-            flow.half_open = None;
+        if handshake_over && let Some(half_open) = flow.half_open.take() {
             let failed = matches!(flow.state(), State::Closed | State::Listen);
-            if failed {
+            let listener = self.listeners.get_mut(&half_open.port);
+            if failed || listener.is_none() {
                 flow.orphan = true;
                 flow.socket().abort();
             }
-            if let Some(listener) = self.listeners.get_mut(&port) {
+            if let Some(listener) = listener {
                 listener.handshake_over(id, !failed);
             }
         }
@@ -162,21 +156,9 @@ impl Stack {
         let Some(flow) = &mut self.flows[id as usize] else {
             return;
         };
-        let (IpAddr::V4(from), IpAddr::V4(to)) = (flow.key.local.ip(), flow.key.remote.ip()) else {
-            return;
-        };
-        let ports = (flow.key.local.port(), flow.key.remote.port());
-        let Some((sequence, acknowledgment, window)) = flow.numbers.challenge(now) else {
-            return;
-        };
-        let packet = etherparse::PacketBuilder::ipv4(from.octets(), to.octets(), 64)
-            .tcp(ports.0, ports.1, sequence, window)
-            .ack(acknowledgment);
-        let mut bytes = Vec::new();
-        // Writing to memory does not fail.
-        if packet.write(&mut bytes, &[]).is_ok() {
-            self.outgoing.push_back((flow.nic, bytes, None));
-            self.notify();
+        let (key, nic) = (flow.key, flow.nic);
+        if let Some(numbers) = flow.numbers.challenge(now) {
+            self.send_bare_ack(key, nic, numbers);
         }
     }
 

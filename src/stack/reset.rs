@@ -22,6 +22,17 @@ pub(super) enum Verdict {
     Challenge,
 }
 
+impl Verdict {
+    /// Of a RST whose sequence number is `beyond` the next one, where the window is `window` bytes at most.
+    pub(super) const fn of(beyond: usize, window: usize) -> Self {
+        match beyond {
+            0 => Self::Believe,
+            beyond if beyond < window => Self::Challenge,
+            _ => Self::Ignore,
+        }
+    }
+}
+
 /// Where both directions of a connection are.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Numbers {
@@ -72,11 +83,7 @@ impl Numbers {
         let Some(to) = self.received_to else {
             return Verdict::Believe;
         };
-        match sequence.wrapping_sub(to) as usize {
-            0 => Verdict::Believe,
-            beyond if beyond < window => Verdict::Challenge,
-            _ => Verdict::Ignore,
-        }
+        Verdict::of(sequence.wrapping_sub(to) as usize, window)
     }
 
     /// Sequence number, acknowledgment and window of a challenge ACK, when one is due at `now`.
@@ -85,9 +92,20 @@ impl Numbers {
         if self.challenged.is_some_and(early) {
             return None;
         }
-        let (sent, received) = (self.sent_to?, self.received_to?);
+        let numbers = self.all()?;
         self.challenged = Some(now);
-        Some((sent, received, self.window))
+        Some(numbers)
+    }
+
+    /// Our next sequence number, the peer's next one, and the window field of our last segment.
+    pub(super) fn all(&self) -> Option<(u32, u32, u16)> {
+        Some((self.sent_to?, self.received_to?, self.window))
+    }
+
+    /// Whether a segment carries bytes that have not come before.
+    pub(super) fn is_new(&self, segment: &Segment<'_>) -> bool {
+        let end = segment.sequence.wrapping_add(segment.payload.len() as u32);
+        !segment.payload.is_empty() && self.received_to.is_some_and(|to| is_before(to, end))
     }
 }
 
@@ -99,7 +117,7 @@ fn end(segment: &Segment<'_>) -> u32 {
 }
 
 /// Whether `a` comes before `b`, as sequence numbers (RFC 9293 §3.4).
-const fn is_before(a: u32, b: u32) -> bool {
+pub(super) const fn is_before(a: u32, b: u32) -> bool {
     a.wrapping_sub(b).cast_signed() < 0
 }
 

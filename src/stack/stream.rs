@@ -5,16 +5,17 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use smoltcp::socket::tcp::{RecvError, State};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Host;
 use super::flow::{End, Flow};
-use crate::event;
+use crate::event::{self, TcpDeed};
 
 /// A TCP connection. Dropping it sends FIN once all data has left, or RST when received data was never read, as
-/// Linux does (RFC 2525 §2.17).
+/// Linux does (RFC 1122 §4.2.2.13, RFC 2525 §2.17); so does data that comes later.
 pub struct TcpStream {
     host: Host,
     id: u32,
@@ -46,6 +47,12 @@ impl TcpStream {
         }
     }
 
+    /// When the connection is closed by dropping it, what still comes is read and thrown away for so long, so that no RST
+    /// reaches the peer before our last words do (RFC 9112 §9.6; nginx: `lingering_close`).
+    pub fn linger(&self, lingers: Duration) {
+        self.with(|flow| flow.lingers = Some(lingers));
+    }
+
     /// Ends the connection with RST.
     pub fn abort(self) {
         self.reset();
@@ -57,14 +64,9 @@ impl TcpStream {
         self.mark();
     }
 
-    /// Data may leave: now when every write is to be sent at once, else when the instant is settled.
-    fn wrote(&self, nodelay: bool) {
-        let mut stack = self.host.stack.borrow_mut();
-        if nodelay {
-            stack.serve(self.id);
-        } else {
-            stack.mark(self.id);
-        }
+    /// Data may leave now. Whether a small piece waits for an acknowledgment is the socket's affair (Nagle).
+    fn wrote(&self) {
+        self.host.stack.borrow_mut().serve(self.id);
     }
 }
 
@@ -80,6 +82,10 @@ impl AsyncRead for TcpStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = self.with(|flow| {
+            if let (Some(end @ End::Reset), State::Closed) = (flow.end, flow.state()) {
+                // "All segment queues should be flushed" (RFC 9293 §3.10.7.4).
+                return Poll::Ready(Err(end.error()));
+            }
             let socket = flow.socket();
             if socket.can_recv() {
                 let n = socket
@@ -141,11 +147,11 @@ impl AsyncWrite for TcpStream {
                 flow.socket().register_send_waker(cx.waker());
                 return Poll::Pending;
             }
-            Poll::Ready(Ok((total, flow.options.nodelay)))
+            Poll::Ready(Ok(total))
         });
         match written {
-            Some(Poll::Ready(Ok((n, nodelay)))) => {
-                self.wrote(nodelay);
+            Some(Poll::Ready(Ok(n))) => {
+                self.wrote();
                 Poll::Ready(Ok(n))
             }
             Some(Poll::Ready(Err(e))) => Poll::Ready(Err(e)),
@@ -176,15 +182,30 @@ impl Drop for TcpStream {
         if self.host.stack.try_borrow_mut().is_err() {
             return;
         }
-        self.with(|flow| {
+        let now = self.host.stack.borrow().clock.now();
+        let unread = self.with(|flow| {
             flow.orphan = true;
-            let socket = flow.socket();
-            if socket.can_recv() {
-                socket.abort();
-            } else {
-                socket.close();
+            let detached = flow.detached;
+            if let (Some(lingers), false) = (flow.lingers, detached) {
+                flow.drain(lingers, now);
+                return None;
             }
+            let socket = flow.socket();
+            match (socket.recv_queue(), detached) {
+                (0, _) => socket.close(),
+                // The connection is over in order, whatever was read of it.
+                (_, true) => {}
+                (bytes @ 1.., false) => {
+                    socket.abort();
+                    return Some((flow.key, bytes));
+                }
+            }
+            None
         });
+        if let Some((key, bytes)) = unread.flatten() {
+            let deed = TcpDeed::ClosedUnread { bytes };
+            self.host.stack.borrow_mut().note(key, deed);
+        }
         self.mark();
     }
 }

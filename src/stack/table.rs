@@ -1,4 +1,4 @@
-//! Which flow a packet belongs to. Entries are small, so that with many connections the table strains the caches as
+//! What belongs to a pair of ends: which flow a packet is of, what TIME-WAIT remembers. Entries are small, so that with many connections the table strains the caches as
 //! little as it can: an IPv4 key is twelve bytes of an entry of sixteen.
 
 use std::collections::HashMap;
@@ -7,12 +7,20 @@ use std::net::IpAddr;
 
 use crate::wire::packet::FlowKey;
 
-/// Flow numbers by key.
-#[derive(Default)]
-pub(super) struct FlowTable {
-    v4: HashMap<V4Key, u32, FlowHash>,
+/// Values, flow numbers if nothing else is said, by key.
+pub(super) struct FlowTable<V = u32> {
+    v4: HashMap<V4Key, V, FlowHash>,
     /// All others.
-    rest: HashMap<FlowKey, u32, FlowHash>,
+    rest: HashMap<FlowKey, V, FlowHash>,
+}
+
+impl<V> Default for FlowTable<V> {
+    fn default() -> Self {
+        Self {
+            v4: HashMap::default(),
+            rest: HashMap::default(),
+        }
+    }
 }
 
 /// A key of two IPv4 ends: local address, remote address, both ports.
@@ -31,8 +39,8 @@ impl V4Key {
     }
 }
 
-impl FlowTable {
-    pub(super) fn get(&self, key: &FlowKey) -> Option<u32> {
+impl<V: Copy> FlowTable<V> {
+    pub(super) fn get(&self, key: &FlowKey) -> Option<V> {
         match V4Key::new(key) {
             Some(key) => self.v4.get(&key),
             None => self.rest.get(key),
@@ -40,10 +48,10 @@ impl FlowTable {
         .copied()
     }
 
-    pub(super) fn insert(&mut self, key: FlowKey, id: u32) {
+    pub(super) fn insert(&mut self, key: FlowKey, value: V) {
         match V4Key::new(&key) {
-            Some(key) => self.v4.insert(key, id),
-            None => self.rest.insert(key, id),
+            Some(key) => self.v4.insert(key, value),
+            None => self.rest.insert(key, value),
         };
     }
 

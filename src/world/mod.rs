@@ -3,16 +3,16 @@
 //! done on the nodes and why is not known here.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::event::{Event, Trace, What};
+use crate::event::{Event, Flow, TcpDeed, Trace, What};
 use crate::name::Name;
 use crate::net::topology::Topology;
 use crate::net::{Fabric, Totals};
 use crate::rng::{Entropy, Seed};
-use crate::stack::{Host, NicConfig, Pool, Stack, StackConfig, TcpOptions};
+use crate::stack::{Host, NicConfig, Pool, Stack, StackConfig, Tcp, TcpLimits, TcpOptions};
 use crate::time::{Clock, Instant, UnixSeconds};
 
 mod executor;
@@ -35,8 +35,10 @@ pub struct WorldConfig {
     pub seed: Seed,
     /// Where initial sequence numbers come from.
     pub entropy: Entropy,
-    /// How TCP behaves on every node.
+    /// How TCP connections behave on every node.
     pub tcp: TcpOptions,
+    /// How TCP behaves on the nodes where it does otherwise.
+    pub tcp_of: BTreeMap<usize, Tcp>,
     /// Whether stacks compute and check checksums.
     pub checksums: bool,
     /// Whether stacks and TUN devices leave them to each other, with packets larger than the MTU (see
@@ -92,6 +94,10 @@ impl World {
         let pool = Pool::default();
         let touched = Rc::new(RefCell::new(Vec::new()));
         let topology = &config.topology;
+        let usual = Tcp {
+            options: config.tcp,
+            limits: TcpLimits::default(),
+        };
         let mut nic_in_stack = vec![0; topology.nics.len()];
         let mut hosts = Vec::new();
         for (index, node) in topology.nodes.iter().enumerate() {
@@ -108,7 +114,7 @@ impl World {
             });
             let mut stack = Stack::new(StackConfig {
                 nics: nics.collect(),
-                tcp: config.tcp,
+                tcp: config.tcp_of.get(&index).copied().unwrap_or(usual),
                 checksums: config.checksums,
                 offload: config.offload,
                 rng: config.entropy.stream(format_args!("stack/{}", node.name)),
@@ -266,6 +272,13 @@ impl World {
         for node in touched.drain(..) {
             let mut stack = self.hosts[node].stack().borrow_mut();
             stack.service();
+            let deeds = std::iter::from_fn(|| stack.poll_deed());
+            tell(
+                &self.trace,
+                now,
+                &self.fabric.topology().nodes[node].name,
+                deeds,
+            );
             while let Some((number, packet, segments)) = stack.poll_transmit() {
                 let nic = self.fabric.topology().nodes[node].nics[number];
                 self.fabric.send_large(now, nic, packet, segments);
@@ -335,6 +348,19 @@ impl World {
         self.executor.foreground() == 0
             && self.fabric.is_idle()
             && self.hosts.iter().all(|h| h.stack().borrow().is_quiet())
+    }
+}
+
+/// What a stack did by itself, as events.
+fn tell(trace: &Trace, at: Instant, node: &Name, deeds: impl Iterator<Item = (Flow, TcpDeed)>) {
+    for (flow, deed) in deeds {
+        if trace.is_heard() {
+            trace.event(&Event {
+                at,
+                node: node.clone(),
+                what: What::Tcp { flow, deed },
+            });
+        }
     }
 }
 

@@ -134,6 +134,7 @@ impl Meeting {
                     What::Altered { .. }
                     | What::Secret(_)
                     | What::Fact(_)
+                    | What::Tcp { .. }
                     | What::Limit { .. }
                     | What::Computing { .. } => None,
                 };

@@ -99,6 +99,7 @@ fn changed(
             What::Fact(_)
             | What::Dropped { .. }
             | What::Altered { .. }
+            | What::Tcp { .. }
             | What::Limit { .. }
             | What::Computing { .. } => {}
         }

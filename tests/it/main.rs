@@ -21,6 +21,7 @@ mod seeds;
 mod stack;
 mod static_rsa;
 mod support;
+mod tcp;
 mod tidy;
 mod tools;
 mod up;

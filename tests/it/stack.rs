@@ -119,8 +119,7 @@ fn an_unreachable_host_fails_at_once() {
     );
 }
 
-/// SYNs that nobody answers come at the times of RFC 6298's back-off, at most a minute apart, and are given up
-/// after 127 s.
+/// SYNs that nobody answers come at the times of RFC 6298's back-off, and are given up after 127 s.
 #[test]
 fn an_attempt_that_nobody_answers_is_given_up() {
     let lost = vec![Impairment::Loss("100 %".parse().unwrap())];
@@ -140,44 +139,9 @@ fn an_attempt_that_nobody_answers_is_given_up() {
         .collect();
     assert_eq!(
         syns,
-        [0.0, 1e3, 3e3, 7e3, 15e3, 31e3, 63e3, 123e3],
-        "and no RST at the end"
+        [0.0, 1e3, 3e3, 7e3, 15e3, 31e3, 63e3],
+        "six retries, as Linux, and no RST at the end"
     );
-}
-
-/// With room for two, the third and fourth SYN are dropped and come again a second later.
-#[test]
-fn a_full_backlog_drops_syns() {
-    let (mut world, log) = world(line(1500, delay(10), delay(10)), 1, TcpOptions::default());
-    let (right, clock) = (world.host(2), world.clock().clone());
-    world.executor().spawn(async move {
-        let listener = right.listen(80, 2).unwrap();
-        clock.sleep(Duration::from_millis(500)).await;
-        let mut kept = Vec::new();
-        loop {
-            kept.push(listener.accept().await);
-        }
-    });
-    let connected = Rc::new(RefCell::new(Vec::new()));
-    for _ in 0..4 {
-        let (left, clock, connected) = (world.host(0), world.clock().clone(), connected.clone());
-        world.executor().spawn_foreground(async move {
-            let _stream = left.connect(at(80)).unwrap().await.unwrap();
-            connected.borrow_mut().push(clock.now().as_millis_f64());
-        });
-    }
-    world.run(Duration::from_secs(5));
-    assert_eq!(*connected.borrow(), [20.0, 20.0, 1020.0, 1020.0]);
-    let dropped = |e: &&tunlab::event::Event| {
-        matches!(
-            e.what,
-            What::Dropped {
-                cause: DropCause::Backlog,
-                ..
-            }
-        )
-    };
-    assert_eq!(log.borrow().events.iter().filter(dropped).count(), 2);
 }
 
 /// Our FIN is lost and three duplicate ACKs come while only it is outstanding. smoltcp 0.14.0 then disarms the

@@ -3,16 +3,17 @@
 #![allow(dead_code, reason = "tests and benches share it, and each uses a part")]
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tunlab::event::{Crossing, Event, Sink, Trace};
+use tunlab::event::{Crossing, Event, Sink, Trace, What};
 use tunlab::impair::Impairment;
 use tunlab::name::Name;
 use tunlab::net::topology::{Cidr, Forwarding, Link, Nic, Node, NodeKind, Route, Subnet, Topology};
 use tunlab::rng::Seed;
-use tunlab::stack::TcpOptions;
+use tunlab::stack::{Tcp, TcpOptions};
 use tunlab::time::{Instant, UnixSeconds};
 use tunlab::wire::packet::{Packet, Transport};
 use tunlab::world::{World, WorldConfig};
@@ -153,6 +154,18 @@ pub(crate) fn world(topology: Topology, seed: u64, tcp: TcpOptions) -> (World, R
     (World::new(config(topology, seed, tcp, trace)), log)
 }
 
+/// A world of [`line`] whose left host behaves as `left`, and whose right one as `right`.
+pub(crate) fn world_of(topology: Topology, left: Tcp, right: Tcp) -> (World, Rc<RefCell<Log>>) {
+    let trace = Trace::default();
+    let log = Rc::new(RefCell::new(Log::default()));
+    trace.attach(log.clone());
+    let config = WorldConfig {
+        tcp_of: BTreeMap::from([(0, left), (2, right)]),
+        ..config(topology, 1, TcpOptions::default(), trace)
+    };
+    (World::new(config), log)
+}
+
 /// A plain world.
 pub(crate) fn config(topology: Topology, seed: u64, tcp: TcpOptions, trace: Trace) -> WorldConfig {
     WorldConfig {
@@ -161,6 +174,7 @@ pub(crate) fn config(topology: Topology, seed: u64, tcp: TcpOptions, trace: Trac
         seed: Seed(seed),
         entropy: Seed(seed).into(),
         tcp,
+        tcp_of: BTreeMap::new(),
         checksums: true,
         offload: false,
         trace,
@@ -223,6 +237,23 @@ impl Log {
             .filter(|p| p.tap == tap)
             .map(|p| format!("{} {}", p.at.as_millis_f64(), p.text()))
             .collect()
+    }
+}
+
+impl Log {
+    /// What stacks did by themselves, and why packets were dropped, as "ms node: text".
+    pub(crate) fn deeds(&self) -> Vec<String> {
+        let said = self.events.iter().filter_map(|e| {
+            let text = match &e.what {
+                What::Tcp { deed, .. } => deed.to_string(),
+                What::Dropped { cause, .. } => cause.to_string(),
+                What::Secret(_) | What::Fact(_) | What::Limit { .. } | What::Computing { .. } => {
+                    return None;
+                }
+            };
+            Some(format!("{} {}: {text}", e.at.as_millis_f64(), e.node))
+        });
+        said.collect()
     }
 }
 

@@ -35,6 +35,7 @@ impl<'a> Evidence<'a> {
                 What::Fact(_)
                 | What::Dropped { .. }
                 | What::Altered { .. }
+                | What::Tcp { .. }
                 | What::Limit { .. }
                 | What::Computing { .. } => {}
             }

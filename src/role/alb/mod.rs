@@ -15,6 +15,7 @@ use std::convert::Infallible;
 use std::io;
 use std::mem;
 use std::rc::Rc;
+use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{HOST, HeaderName, USER_AGENT};
@@ -50,6 +51,9 @@ use pool::Pool;
 
 /// Room for connections that are not accepted yet.
 const BACKLOG: usize = 4096;
+
+/// How long it goes on reading on a connection that it closes, so that its last words arrive (nginx: `lingering_time`).
+const LINGERS: Duration = Duration::from_secs(30);
 
 /// Starts the load balancer on `node`. `sides` are the TLS sides of its listeners, `None` for HTTP, in their order.
 ///
@@ -135,6 +139,7 @@ struct Front {
 impl Front {
     async fn serve(self: Rc<Self>, stream: TcpStream) {
         let flow = stream.flow();
+        stream.linger(LINGERS);
         self.node.fact(Fact::Accepted(flow));
         let setup = self.tls.borrow().clone();
         let Some(setup) = setup else {
