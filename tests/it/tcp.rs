@@ -116,6 +116,7 @@ fn a_full_accept_queue_drops_the_last_ack() {
     let fourth = log.events.iter().find_map(|e| match &e.what {
         What::Dropped { bytes, .. } => Some(Packet::read(bytes)?.ports()?.0.port()),
         What::Secret(_)
+        | What::Altered { .. }
         | What::Fact(_)
         | What::Tcp { .. }
         | What::Limit { .. }
