@@ -247,7 +247,11 @@ impl Log {
             let text = match &e.what {
                 What::Tcp { deed, .. } => deed.to_string(),
                 What::Dropped { cause, .. } => cause.to_string(),
-                What::Secret(_) | What::Fact(_) | What::Limit { .. } | What::Computing { .. } => {
+                What::Secret(_)
+                | What::Altered { .. }
+                | What::Fact(_)
+                | What::Limit { .. }
+                | What::Computing { .. } => {
                     return None;
                 }
             };
