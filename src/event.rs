@@ -105,6 +105,8 @@ pub enum What {
         packet: PacketId,
         /// Why.
         cause: DropCause,
+        /// More than the cause says, in words: which rule it was, for causes that are rules.
+        why: Option<String>,
         /// On which link, when it was a link.
         link: Option<Name>,
         /// The packet itself.

@@ -253,7 +253,9 @@ fn suggestions(plan: &Plan, node: &str) -> Vec<String> {
                 Some(words.join(" "))
             }
             // Not by a program.
-            Action::Renew { .. } | Action::Serve(_) | Action::Attack(_) => None,
+            Action::Renew { .. } | Action::Serve(_) | Action::Attack(_) | Action::Network(_) => {
+                None
+            }
         })
         .collect();
     commands.dedup();

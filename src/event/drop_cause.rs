@@ -37,6 +37,12 @@ pub enum DropCause {
     /// A RST whose sequence number is inside the window, and not the next one: answered with a challenge ACK, and not
     /// believed (RFC 5961 §3.2).
     Challenged,
+    /// No security group of the NIC has a rule that allows it.
+    SecurityGroup,
+    /// A network ACL at the edge of a subnet denies it.
+    NetworkAcl,
+    /// A NIC that tracks connections had no room for another one.
+    TrackingFull,
 }
 
 impl DropCause {
@@ -70,6 +76,9 @@ impl DropCause {
             Self::FinGuard => "fin-guard",
             Self::OutsideWindow => "outside-window",
             Self::Challenged => "challenged",
+            Self::SecurityGroup => "security-group",
+            Self::NetworkAcl => "network-acl",
+            Self::TrackingFull => "tracking-full",
         }
     }
 }
@@ -94,6 +103,9 @@ impl fmt::Display for DropCause {
             Self::Challenged => f.write_str(
                 "a RST inside the window, with another number than the next: challenged",
             ),
+            Self::SecurityGroup => f.write_str("no rule of a security group allows it"),
+            Self::NetworkAcl => f.write_str("a network ACL denies it"),
+            Self::TrackingFull => f.write_str("no room to track another connection"),
         }
     }
 }

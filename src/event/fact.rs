@@ -274,6 +274,9 @@ pub enum Fact {
     AccessLogged(Box<AccessRecord>),
     /// The load balancer wrote an entry of its connection log.
     ConnectionLogged(Box<ConnectionRecord>),
+    /// Something around the node changed, as in "security group web no longer allows inbound TCP to port 443 from
+    /// 0.0.0.0/0".
+    NetworkChanged(String),
     /// A step of the scenario failed.
     StepFailed {
         /// Why.
@@ -321,6 +324,7 @@ impl Fact {
             | Self::Overheard { .. }
             | Self::AccessLogged(_)
             | Self::ConnectionLogged(_)
+            | Self::NetworkChanged(_)
             | Self::Closed(_) => None,
         }
     }

@@ -74,6 +74,7 @@ impl Run {
             what: What::Dropped {
                 packet,
                 cause,
+                why: None,
                 link: Some(name("edge")),
                 bytes: sent.bytes,
             },

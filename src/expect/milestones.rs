@@ -176,6 +176,7 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::TargetFailed { .. }
         | Fact::AccessLogged(_)
         | Fact::ConnectionLogged(_)
+        | Fact::NetworkChanged(_)
         | Fact::StepFailed { .. } => None,
     }
 }

@@ -15,6 +15,7 @@ use crate::units::show_duration;
 pub(crate) mod attack;
 mod certificate;
 mod connection;
+mod filtered;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod http;
@@ -178,6 +179,7 @@ fn rule(record: &Record<'_>, check: &Check) -> Ruling {
             entries,
             fields,
         } => log::logged(record, node, *log, *entries, fields),
+        Check::Dropped(wanted) => filtered::dropped(record, wanted),
         Check::Failed { node, error } => attack::failed(record, node, error),
         Check::Program { node, exit, output } => {
             program::ended(record, node, *exit, output.as_deref())

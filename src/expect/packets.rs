@@ -129,7 +129,7 @@ fn contains(bytes: &[u8], text: &[u8]) -> bool {
     text.is_empty() || bytes.windows(text.len()).any(|w| w == text)
 }
 
-fn count_words(count: Count) -> String {
+pub(super) fn count_words(count: Count) -> String {
     match count {
         Count::Exactly(n) => format!("exactly {n}"),
         Count::AtLeast(n) => format!("at least {n}"),

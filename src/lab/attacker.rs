@@ -162,7 +162,11 @@ mod tests {
 
         let attempt = |step: &str| match plan("{}", step).steps.remove(0).action {
             Action::Attack(attempt) => attempt,
-            Action::Get(_) | Action::Run(_) | Action::Renew { .. } | Action::Serve(_) => {
+            Action::Get(_)
+            | Action::Run(_)
+            | Action::Network(_)
+            | Action::Renew { .. }
+            | Action::Serve(_) => {
                 panic!("an attack")
             }
         };

@@ -23,10 +23,12 @@ mod intercept;
 mod lay;
 mod links;
 mod network;
+mod network_acl;
 mod pki;
 mod range;
 mod roles;
 mod scenario;
+mod security_group;
 mod shipped;
 mod speech;
 mod taps;
@@ -201,15 +203,20 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
     let links = links::read(&mut root);
     // A network with mistakes has no NICs to speak of: what refers to them is looked at when it is right.
     let rules = intercept::read(&network);
+    let security_groups = security_group::read(&mut root, &network);
+    let network_acls = network_acl::read(&mut root, &network);
     let topology = sound.then(|| lay::lay(&network, &links)).flatten();
     let topology = topology.map(|laid| intercept::lay(&rules, laid));
+    let topology = topology
+        .map(|laid| security_group::lay(&security_groups, laid))
+        .map(|laid| network_acl::lay(network_acls, laid));
     let named = topology.as_ref().filter(|_| mistakes.count() == before);
     let pki = Pki::read(&mut root);
     let mut roles = roles::read(&mut root, &network, &pki);
     roles.extend(attacker::read(&network, named));
     let virtual_only = virtual_only.map_or(Some(None), |i| only_virtual(i, &network).map(Some));
     let tcp = tcp::read(&network);
-    let steps = scenario::steps(&mut root, &network, &pki);
+    let steps = scenario::steps(&mut root, &network, &pki, &security_groups);
     let timeline = scenario::timeline(&mut root);
     let expert = root.or("expert", Vec::new(), |i| i.each(|line| line.prose(200)));
     let who_reads = who_reads::read(&mut root, named);
@@ -228,7 +235,7 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
         limit: limit?,
         lasts: lasts?,
         virtual_only: virtual_only?,
-        main_taps: taps::main_taps(&topology, &roles),
+        main_taps: taps::main_taps(&topology, &roles, &steps),
         topology,
         tcp,
         pki: pki.spec,

@@ -39,6 +39,15 @@ pub(super) struct DeclaredNode<'a> {
     pub(super) forwarding: Forwarding,
     /// For a router: flows for nodes in the middle, unread.
     pub(super) intercept: Option<Item<'a>>,
+    /// What guards it, unread.
+    pub(super) vpc: InVpc<'a>,
+}
+
+/// What a virtual private cloud does for a node, unread.
+#[derive(Default, Clone, Copy)]
+pub(super) struct InVpc<'a> {
+    pub(super) security_groups: Option<Item<'a>>,
+    pub(super) tracking: Option<Item<'a>>,
 }
 
 /// What kind of machine a node is.
@@ -229,6 +238,7 @@ impl<'a> Network<'a> {
                 tcp: None,
                 forwarding: Forwarding::default(),
                 intercept: None,
+                vpc: InVpc::default(),
             });
         }
     }
@@ -273,6 +283,10 @@ impl<'a> Network<'a> {
         let default = table.optional("default");
         let docker = table.optional("docker");
         let container = table.optional("container");
+        let vpc = InVpc {
+            security_groups: table.optional("security-groups"),
+            tracking: table.optional("connection-tracking"),
+        };
         let programs = Programs {
             browser: table.optional("browser"),
             resolver: table.optional("resolver"),
@@ -329,6 +343,7 @@ impl<'a> Network<'a> {
         self.nodes[index].shape = shape.unwrap_or(Shape::Unknown);
         self.nodes[index].programs = programs;
         self.nodes[index].tcp = tcp;
+        self.nodes[index].vpc = vpc;
     }
 
     fn read_host(
@@ -536,7 +551,8 @@ impl<'a> Network<'a> {
         why.is_none()
     }
 
-    fn subnet(&self, item: &Item<'_>, word: &str) -> Option<usize> {
+    /// The subnet called `word`, the value of `item`.
+    pub(super) fn subnet(&self, item: &Item<'_>, word: &str) -> Option<usize> {
         let found = self.subnets.iter().position(|s| s.name.as_str() == word);
         if found.is_none() && !self.refused.contains(word) {
             item.wrong(

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::dissect::filter::Filter;
 use crate::event::{CertificateDefect, HandshakeKind};
 use crate::name::Name;
+use crate::net::Change;
 use crate::net::topology::Topology;
 use crate::role::config::{Attempt, Role, Service};
 use crate::stack::Tcp;
@@ -204,6 +205,8 @@ pub enum Action {
     Serve(Service),
     /// An attacker attacks.
     Attack(Attempt),
+    /// The network itself changes.
+    Network(Change),
 }
 
 /// An http or https URL, in parts.
@@ -503,6 +506,8 @@ pub enum Check {
         /// Fields by their keys in lab files, and what they must say.
         fields: Vec<(&'static str, String)>,
     },
+    /// Packets were dropped.
+    Dropped(Dropped),
     /// A node's step failed.
     Failed {
         /// The node.
@@ -521,6 +526,21 @@ pub enum Check {
     },
     /// Nothing was dropped, retransmitted or reset in the whole run.
     Clean,
+}
+
+/// Packets that were dropped; what is not said may be anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dropped {
+    /// On which node.
+    pub at: Option<Name>,
+    /// Why: see [`crate::event::DropCause::word`].
+    pub by: Option<String>,
+    /// The node that has the packet's source address.
+    pub from: Option<Name>,
+    /// The node that has its destination address.
+    pub to: Option<Name>,
+    /// How many.
+    pub count: Count,
 }
 
 /// What is checked of an RSA key exchange. Each holds on both sides, or not at all.
@@ -628,6 +648,7 @@ impl Check {
             | Self::Phase { .. }
             | Self::Target { .. }
             | Self::Overheard { .. }
+            | Self::Dropped(_)
             | Self::Failed { .. }
             | Self::Logged { .. }
             | Self::Program { .. } => false,

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::decode::Item;
 use crate::net::topology::Cidr;
 
 /// Reads `10.0.2.0/24`. The prefix leaves room for a gateway and a host: at most 30, or 126 for IPv6.
@@ -13,6 +14,31 @@ pub(super) fn parse(text: &str) -> Option<Cidr> {
     (1..=most)
         .contains(&prefix)
         .then_some(Cidr { address, prefix })
+}
+
+/// Any range, of whatever size, as rules and routes have them: `0.0.0.0/0` is everything, `10.0.2.21/32` one address.
+pub(super) fn any(item: Item<'_>) -> Option<Cidr> {
+    let text = item.text()?;
+    let parts = text.split_once('/');
+    let parts = parts.and_then(|(a, p)| Some((a.parse::<IpAddr>().ok()?, p.parse::<u8>().ok()?)));
+    let range = parts.map(|(address, prefix)| Cidr { address, prefix });
+    let fits = |c: &Cidr| c.prefix <= if c.address.is_ipv4() { 32 } else { 128 };
+    let Some(range) = range.filter(fits) else {
+        let label = "expected a range such as \"10.0.1.0/24\", \"0.0.0.0/0\" or \"10.0.2.21/32\"";
+        item.wrong(format!("`{text}` is no range of addresses"), label, None);
+        return None;
+    };
+    // Shifting away every bit of an address is no shift.
+    let starts = match range.prefix {
+        0 => range.address.is_unspecified(),
+        _ => network(&range) == range.address,
+    };
+    if !starts {
+        let label = "expected the first address of the range";
+        item.wrong(format!("`{text}` is no range of addresses"), label, None);
+        return None;
+    }
+    Some(range)
 }
 
 /// The first address of the range: the network's own.

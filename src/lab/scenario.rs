@@ -10,20 +10,27 @@ use super::network::Network;
 use super::pki::Pki;
 use super::plan::{Action, Milestone, Step};
 use super::roles::command;
+use super::security_group;
 
 mod alb;
 mod app;
 mod url;
 
 /// Reads the list `step`: at least one.
-pub(super) fn steps(root: &mut Fields<'_>, network: &Network<'_>, pki: &Pki<'_>) -> Vec<Step> {
+pub(super) fn steps(
+    root: &mut Fields<'_>,
+    network: &Network<'_>,
+    pki: &Pki<'_>,
+    security_groups: &security_group::Declared,
+) -> Vec<Step> {
     let Some(item) = root.required(
         "step",
         "[{ at = \"0 ms\", user = { get = \"https://…\" } }]",
     ) else {
         return Vec::new();
     };
-    item.some(|i| step(i, network, pki)).unwrap_or_default()
+    item.some(|i| step(i, network, pki, security_groups))
+        .unwrap_or_default()
 }
 
 /// Reads the table `timeline`.
@@ -50,7 +57,12 @@ pub(super) fn timeline(root: &mut Fields<'_>) -> Vec<(Milestone, Duration)> {
     rows
 }
 
-fn step(item: Item<'_>, network: &Network<'_>, pki: &Pki<'_>) -> Option<Step> {
+fn step(
+    item: Item<'_>,
+    network: &Network<'_>,
+    pki: &Pki<'_>,
+    security_groups: &security_group::Declared,
+) -> Option<Step> {
     let mut table = item.fields()?;
     let at = table.or("at", Duration::ZERO, Item::duration);
     let mut actors = table.unread();
@@ -66,6 +78,14 @@ fn step(item: Item<'_>, network: &Network<'_>, pki: &Pki<'_>) -> Option<Step> {
         return None;
     };
     let node = network.nodes.iter().find(|n| n.name.as_str() == actor.key);
+    if node.is_none() && actor.key == "security-group" {
+        let (group, action) = security_groups.change(actor)?;
+        return Some(Step {
+            at: at?,
+            node: group,
+            action,
+        });
+    }
     let Some(node) = node else {
         actor.wrong_key(
             format!("unknown node `{}`", actor.key),

@@ -3,13 +3,18 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::plan::{Action, Step};
 use crate::net::topology::Topology;
 use crate::role::config::Role;
 
 /// Every NIC of a node with a browser, of an attacker, the server's side of nodes in the middle, and
 /// the NICs through which load balancers reach their targets, unless clients
 /// come in through them.
-pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)]) -> Vec<usize> {
+pub(super) fn main_taps(
+    topology: &Topology,
+    roles: &[(usize, Role)],
+    steps: &[Step],
+) -> Vec<usize> {
     let mut taps = BTreeSet::new();
     let mut clients = Vec::new();
     let mut published = Vec::new();
@@ -18,7 +23,9 @@ pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)]) -> Vec<usi
             Role::Browser(_) => {
                 let nics = &topology.nodes[*node].nics;
                 taps.extend(nics.iter().copied());
-                clients.extend(nics.iter().map(|nic| topology.nics[*nic].address));
+                if !is_elsewhere(topology, *node, roles, steps) {
+                    clients.extend(nics.iter().map(|nic| topology.nics[*nic].address));
+                }
             }
             Role::Resolver(resolver) => published.extend(resolver.zone.values().flatten()),
             // A program that is no server is a client.
@@ -49,6 +56,33 @@ pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)]) -> Vec<usi
         taps.extend(ways.filter(|nic| !entered.contains(nic)));
     }
     taps.into_iter().collect()
+}
+
+/// Whether all that a node fetches is at addresses that no load balancer has.
+fn is_elsewhere(topology: &Topology, node: usize, roles: &[(usize, Role)], steps: &[Step]) -> bool {
+    let balancer = |address: IpAddr| {
+        let nics = topology.nics.iter().filter(|n| n.address == address);
+        let mut nodes = nics.map(|n| n.node);
+        nodes.any(|n| {
+            roles
+                .iter()
+                .any(|(on, role)| *on == n && matches!(role, Role::Alb(_)))
+        })
+    };
+    let own = steps.iter().filter(|s| s.node == topology.nodes[node].name);
+    let mut urls = own.flat_map(|step| match &step.action {
+        Action::Get(urls) => urls.as_slice(),
+        Action::Run(_)
+        | Action::Renew { .. }
+        | Action::Serve(_)
+        | Action::Attack(_)
+        | Action::Network(_) => &[],
+    });
+    urls.all(|url| {
+        url.host
+            .parse()
+            .is_ok_and(|address: IpAddr| !balancer(address))
+    })
 }
 
 /// The NIC through which `node` sends to `destination`: the longest prefix wins.

@@ -18,6 +18,8 @@ mod attributes;
 mod base;
 mod links;
 
+mod vpc;
+
 fn plan(source: &str) -> Plan {
     parse("x.toml", source).unwrap_or_else(|e| panic!("{}", show(&e)))
 }

@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, VecDeque};
 use super::docker;
 use super::flight::Flights;
 use super::lane::{Lane, Leaving, Overtaken};
+use super::network_acl::Edges;
+use super::security_group::{Guard, Refusal};
+use super::topology::vpc::Way;
 use super::topology::{NodeKind, Topology};
 use crate::event::{
     Alteration, Crossing, Direction, DropCause, Event, PacketId, TapId, Trace, What,
@@ -17,6 +20,7 @@ use crate::wire::offload::{self, SegmentSize};
 use crate::wire::packet::Packet;
 
 mod devices;
+mod filters;
 mod routing;
 #[cfg(test)]
 mod tests;
@@ -57,6 +61,8 @@ pub struct Fabric {
     /// What reached a node's own address.
     arrived: VecDeque<(usize, PacketId, Vec<u8>)>,
     devices: Option<Devices>,
+    guard: Guard,
+    edges: Edges,
 }
 
 impl Fabric {
@@ -75,6 +81,8 @@ impl Fabric {
             lanes.push(Lane::new(link, side, seed));
         }
         Self {
+            guard: Guard::new(&topology),
+            edges: Edges::new(&topology),
             topology,
             lanes,
             flights: Flights::new(),
@@ -157,7 +165,7 @@ impl Fabric {
     ) {
         self.totals.dropped += 1;
         let node = self.topology.nics[nic].node;
-        self.report_drop(now, node, id, cause, None, bytes);
+        self.report_drop(now, node, id, &cause.into(), None, bytes);
     }
 
     fn receive(&mut self, now: Instant, packet: InFlight) {
@@ -167,9 +175,19 @@ impl Fabric {
             mut bytes,
             segments,
         } = packet;
-        self.tap(now, to, Direction::In, id, &bytes, None);
+        // What a security group refuses the machine never sees: it is judged outside of it. What a network ACL refuses
+        // has come to the router.
+        let verdict = self.inspect(now, to, Way::Inbound, &bytes);
+        if verdict.is_ok() || self.edges.watches(to) {
+            self.tap(now, to, Direction::In, id, &bytes, None);
+        }
         if self.is_caught(to, id) {
             return self.drop_at(now, to, id, DropCause::Checksum, &bytes);
+        }
+        if let Err(refusal) = verdict {
+            self.totals.dropped += 1;
+            let node = self.topology.nics[to].node;
+            return self.report_drop(now, node, id, &refusal, None, &bytes);
         }
         self.clamp_mss(to, &mut bytes);
         let (bytes, segments) = match self.hand_to_kernel(to, id, bytes, segments) {
@@ -203,6 +221,14 @@ impl Fabric {
         bytes: Vec<u8>,
         segments: SegmentSize,
     ) {
+        if let Err(refusal) = self.inspect(now, nic, Way::Outbound, &bytes) {
+            self.totals.dropped += 1;
+            let node = self.topology.nics[nic].node;
+            // Told before it is seen, so that whoever sees it knows why it goes no further.
+            self.report_drop(now, node, id, &refusal, None, &bytes);
+            self.tap(now, nic, Direction::Out, id, &bytes, Some(refusal.cause));
+            return;
+        }
         self.totals.crossings += 1;
         let lane = &mut self.lanes[nic];
         let (to, size) = (lane.to, offload::size_on_link(&bytes, segments));
@@ -215,7 +241,7 @@ impl Fabric {
                 self.tap(now, nic, Direction::Out, id, &bytes, Some(cause));
                 let node = self.topology.nics[nic].node;
                 let link = Some(self.lanes[nic].link.clone());
-                return self.report_drop(now, node, id, cause, link, &bytes);
+                return self.report_drop(now, node, id, &cause.into(), link, &bytes);
             }
         };
         let copy = PacketId(self.next_packet + 1);
@@ -334,7 +360,7 @@ impl Fabric {
         at: Instant,
         node: usize,
         packet: PacketId,
-        cause: DropCause,
+        refusal: &Refusal,
         link: Option<Name>,
         bytes: &[u8],
     ) {
@@ -344,7 +370,8 @@ impl Fabric {
                 node: self.topology.nodes[node].name.clone(),
                 what: What::Dropped {
                     packet,
-                    cause,
+                    cause: refusal.cause,
+                    why: refusal.why.clone(),
                     link,
                     bytes: bytes.to_vec(),
                 },

@@ -2,12 +2,16 @@
 //! What is inside a node (its stack, its programs) is not here: the fabric hands a node its packets and takes what
 //! it sends.
 
+mod change;
 mod docker;
 mod fabric;
 mod flight;
 mod forward;
 mod icmp;
 mod lane;
+mod network_acl;
+mod security_group;
 pub mod topology;
 
+pub use change::{Change, RuleChange};
 pub use fabric::{Fabric, Totals};

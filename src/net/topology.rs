@@ -7,6 +7,8 @@ use crate::event::TapId;
 use crate::impair::Impairment;
 use crate::name::Name;
 
+pub mod vpc;
+
 /// An address range, as in `10.0.2.0/24`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cidr {
@@ -191,6 +193,8 @@ pub struct Topology {
     pub links: Vec<Link>,
     /// Flows that pass through a node in the middle.
     pub intercepts: Vec<Intercept>,
+    /// What a virtual private cloud adds.
+    pub vpc: vpc::Vpc,
 }
 
 impl Topology {

@@ -17,6 +17,7 @@ use crate::wire::packet::Packet;
 
 mod alteration;
 mod attack;
+mod filters;
 mod http2;
 mod tls;
 
@@ -38,6 +39,7 @@ pub struct Annotator {
     altered: alteration::Alterations,
     /// Challenge ACKs: when, from where, to where.
     challenges: Vec<(Instant, SocketAddr, SocketAddr)>,
+    refusals: filters::Refusals,
 }
 
 /// What is known of a connection, under (initiator, other end).
@@ -73,6 +75,7 @@ impl Annotator {
             let why = (*defect, error.clone());
             self.refused.insert((flow.local, flow.remote), why);
         }
+        self.refusals.event(event);
         if let What::Dropped {
             cause: DropCause::Challenged,
             bytes,
@@ -103,7 +106,9 @@ impl Annotator {
         }
         said.extend(self.fin(frame, &ends));
         if let Some(cause) = frame.lost {
-            said.push(format!("Lost: this packet never arrives; {cause}."));
+            let why = self.refusals.of(frame.packet);
+            let why = why.map_or_else(|| cause.to_string(), str::to_owned);
+            said.push(format!("Lost: this packet never arrives; {why}."));
         }
         said.dedup();
         for text in &mut said {
@@ -194,8 +199,9 @@ impl Annotator {
         } else {
             String::new()
         };
+        let why = self.refusals.between(from, to).unwrap_or_default();
         Some(format!(
-            "Retransmission: sent again{after}, because no acknowledgment of it has come."
+            "Retransmission: sent again{after}, because no acknowledgment of it has come.{why}"
         ))
     }
 

@@ -9,17 +9,16 @@ pub(super) fn words(event: &Event) -> (&'static str, String) {
         What::Dropped {
             packet,
             cause,
+            why,
             link,
             ..
         } => {
+            let why = why.clone().unwrap_or_else(|| cause.to_string());
             let on = link
                 .as_ref()
                 .map(|l| format!(" on {l}"))
                 .unwrap_or_default();
-            (
-                "dropped",
-                format!("packet {} dropped{on}: {cause}", packet.0),
-            )
+            ("dropped", format!("packet {} dropped{on}: {why}", packet.0))
         }
         What::Altered { packet, how, link } => {
             (how.word(), format!("packet {} on {link}: {how}", packet.0))
@@ -150,6 +149,7 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             format!("HTTP {status}{}, {bytes} bytes of body", on_stream(*stream)),
         ),
         Fact::Closed(flow) => ("closed", format!("closes {flow}")),
+        Fact::NetworkChanged(what) => ("network-changed", what.clone()),
         Fact::ProgramStarted { command } => ("program-started", command.clone()),
         Fact::ProgramEnded {
             command,

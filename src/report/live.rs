@@ -111,9 +111,10 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::CertificateAccepted { .. }
         | Fact::CertificateRenewed { .. }
         | Fact::ClientCertificateAccepted { .. } => Some(Tone::Good),
-        Fact::ProgramStarted { .. } | Fact::ProgramEnded { .. } | Fact::Service { .. } => {
-            Some(Tone::Strong)
-        }
+        Fact::ProgramStarted { .. }
+        | Fact::ProgramEnded { .. }
+        | Fact::NetworkChanged(_)
+        | Fact::Service { .. } => Some(Tone::Strong),
         Fact::LookupFailed { .. }
         | Fact::ConnectFailed { .. }
         | Fact::TlsFailed { .. }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::summary::{Label, labels, only_moves_windows};
 use crate::dissect::message::{Frame, TcpPart};
-use crate::event::{Alteration, DropCause, PacketId, What};
+use crate::event::{Alteration, PacketId, What};
 use crate::expect::{Middle, Record, middle, retransmitted};
 use crate::lab::plan::Plan;
 use crate::name::Name;
@@ -29,7 +29,7 @@ pub(super) struct Row<'a> {
     /// Whether a link made it, or let others overtake it.
     pub(super) altered: Option<Altered>,
     /// Why it did not arrive, and on which link.
-    pub(super) lost: Option<(DropCause, Option<Name>)>,
+    pub(super) lost: Option<(String, Option<Name>)>,
     /// Its ends: from and to, as indices into the columns.
     pub(super) ends: (usize, usize),
     /// Who speaks TLS or HTTP in it, from and to.
@@ -103,7 +103,7 @@ impl<'a> Rows<'a> {
                     lost: lost
                         .get(&frame.packet)
                         .cloned()
-                        .or_else(|| Some((frame.lost?, None))),
+                        .or_else(|| Some((frame.lost?.to_string(), None))),
                     ends: (column(from), column(to)),
                     speakers: speakers(record.plan, frame),
                     passed_on_by: passed_on(record.plan, frame)
@@ -230,12 +230,13 @@ fn sending_times(record: &Record<'_>) -> BTreeMap<PacketId, Instant> {
 }
 
 /// Packets that did not arrive. One that the receiving stack put aside has arrived.
-fn losses(record: &Record<'_>) -> BTreeMap<PacketId, (DropCause, Option<Name>)> {
+fn losses(record: &Record<'_>) -> BTreeMap<PacketId, (String, Option<Name>)> {
     let mut lost = BTreeMap::new();
     for event in record.events {
         let What::Dropped {
             packet,
             cause,
+            why,
             link,
             ..
         } = &event.what
@@ -243,7 +244,8 @@ fn losses(record: &Record<'_>) -> BTreeMap<PacketId, (DropCause, Option<Name>)> 
             continue;
         };
         if !cause.arrived() {
-            lost.insert(*packet, (*cause, link.clone()));
+            let why = why.clone().unwrap_or_else(|| cause.to_string());
+            lost.insert(*packet, (why, link.clone()));
         }
     }
     lost
@@ -268,7 +270,7 @@ fn alterations(record: &Record<'_>) -> BTreeMap<PacketId, Altered> {
 /// Lost on the way to the main tap: only taps nearer to the sender saw them.
 fn lost_before_main<'a>(
     record: &Record<'a>,
-    lost: &BTreeMap<PacketId, (DropCause, Option<Name>)>,
+    lost: &BTreeMap<PacketId, (String, Option<Name>)>,
 ) -> Vec<&'a Frame> {
     let mut missing: BTreeSet<PacketId> = lost.keys().copied().collect();
     for frame in record.frames {

@@ -226,6 +226,13 @@ pub(super) fn populate(
                     attacker.attempt(&attempt, key).await;
                 });
             }
+            Action::Network(change) => {
+                let control = world.control();
+                world.executor().spawn_foreground(async move {
+                    clock.sleep(at).await;
+                    control.change(change);
+                });
+            }
             Action::Run(command) => {
                 let node = plan.topology.node(step.node.as_str());
                 let machine = node.and_then(|n| machines.get(&n)).cloned();

@@ -15,6 +15,14 @@ use crate::wire::packet::FlowKey;
 const PATH_MTU_LASTS: Duration = Duration::from_secs(600);
 
 impl Stack {
+    /// Nobody waits any more for a connection that is being opened.
+    pub(super) fn abandon(&mut self, id: u32) {
+        let flow = self.flows[id as usize].as_ref();
+        if flow.is_some_and(|f| f.state() == State::SynSent) {
+            self.end(id, End::TimedOut);
+        }
+    }
+
     /// A connection that cannot go on: its stream learns `end`, the peer nothing.
     pub(super) fn end(&mut self, id: u32, end: End) {
         let Some(flow) = &mut self.flows[id as usize] else {

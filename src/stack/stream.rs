@@ -225,6 +225,18 @@ impl Connect {
     }
 }
 
+impl Drop for Connect {
+    /// Giving up sends nothing: of a connection that was never there only this side knows (RFC 9293 §3.10.5, ABORT in
+    /// SYN-SENT).
+    fn drop(&mut self) {
+        if let Some(stream) = &self.0
+            && let Ok(mut stack) = stream.host.stack.try_borrow_mut()
+        {
+            stack.abandon(stream.id);
+        }
+    }
+}
+
 impl Future for Connect {
     type Output = io::Result<TcpStream>;
 

@@ -15,11 +15,13 @@ use crate::rng::{Entropy, Seed};
 use crate::stack::{Host, NicConfig, Pool, Stack, StackConfig, Tcp, TcpLimits, TcpOptions};
 use crate::time::{Clock, Instant, UnixSeconds};
 
+mod control;
 mod executor;
 mod raw;
 mod virtual_time;
 mod wall_time;
 
+pub use control::Control;
 pub use executor::Executor;
 use raw::RawQueue;
 pub use raw::RawSender;
@@ -69,6 +71,7 @@ pub struct World {
     before_packets: Vec<Box<dyn FnMut()>>,
     watches: Watches,
     raw: RawQueue,
+    control: Control,
 }
 
 /// How a run came to its end.
@@ -145,6 +148,7 @@ impl World {
             before_packets: Vec::new(),
             watches: Watches::default(),
             raw: RawQueue::default(),
+            control: Control::default(),
         }
     }
 
@@ -170,6 +174,12 @@ impl World {
     #[must_use]
     pub fn raw_sender(&self, nic: usize) -> RawSender {
         self.raw.sender(nic)
+    }
+
+    /// A handle that changes the network.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Counts so far.
@@ -232,6 +242,9 @@ impl World {
         loop {
             let polled = self.executor.run_until_stalled(POLLS);
             polls += polled;
+            while let Some(change) = self.control.poll() {
+                self.fabric.change(self.clock.now(), &change);
+            }
             let served = self.serve_touched();
             let sent = self.send_raw();
             if polled == 0 && !served && !sent {

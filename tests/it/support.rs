@@ -87,7 +87,7 @@ pub(crate) fn line(mtu: usize, there: Vec<Impairment>, back: Vec<Impairment>) ->
             link("left", [0, 1], [there, back]),
             link("right", [3, 2], [vec![], vec![]]),
         ],
-        intercepts: vec![],
+        ..Topology::default()
     }
 }
 
@@ -306,7 +306,7 @@ pub(crate) fn star(users: u8, delay: Duration) -> Topology {
         ],
         nics: vec![],
         links: vec![],
-        intercepts: vec![],
+        ..Topology::default()
     };
     let mut attach =
         |n: String, node: usize, address: [u8; 4], subnet: usize, delay: Vec<Impairment>| {

@@ -104,8 +104,9 @@ fn warnings(capture: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for line in tshark(capture, "", &fields) {
         let cell = |n: usize| line.get(n).map_or("", String::as_str);
-        // 1 is "Good"; a frame has each of them at most once, and TCP or UDP besides IP.
-        let good = cell(0) == "1" && (cell(1) == "1") != (cell(2) == "1");
+        // 1 is "Good"; TCP or UDP besides IP, and an ICMP error quotes both.
+        let ip = cell(0).split('|').all(|status| status == "1");
+        let good = ip && (cell(1) == "1") != (cell(2) == "1");
         assert!(good, "{shown}: {line:?}");
         let whole = (3..=5).all(|n| cell(n).is_empty());
         assert!(whole, "{shown}: {line:?}");

@@ -15,6 +15,7 @@ mod program;
 mod tcp;
 mod timing;
 mod tls;
+mod vpc;
 
 /// Reads the table of a family.
 type Family = fn(&Reader<'_, '_>, &mut Fields<'_>) -> Option<Check>;
@@ -40,6 +41,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("readable", |r, t| r.readable(t)),
     ("never-sees", |r, t| r.never_sees(t)),
     ("target", |r, t| r.target(t)),
+    ("dropped", |r, t| r.dropped(t)),
 ];
 
 /// Reads the list `expect`. Without a topology, which has mistakes then, links and taps are not looked up.

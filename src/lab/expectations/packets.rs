@@ -12,15 +12,7 @@ impl Reader<'_, '_> {
         let viewer = table.or("as", Viewer::KeyHolder, viewer);
         let filter = table.required("filter", "\"http.request\"");
         let filter = filter.and_then(self::filter);
-        let count = table.exactly_one(&["count", "at-least", "at-most"]);
-        let count = count.and_then(|i| {
-            let n = i.integer(0..=u64::MAX)?;
-            Some(match i.key {
-                "count" => Count::Exactly(n),
-                "at-least" => Count::AtLeast(n),
-                _ => Count::AtMost(n),
-            })
-        });
+        let count = count(table);
         Some(Check::Packets {
             on: on?,
             viewer: viewer?,
@@ -60,6 +52,17 @@ impl Reader<'_, '_> {
             address: address?,
         })
     }
+}
+
+/// How many.
+pub(super) fn count(table: &mut Fields<'_>) -> Option<Count> {
+    let item = table.exactly_one(&["count", "at-least", "at-most"])?;
+    let n = item.integer(0..=u64::MAX)?;
+    Some(match item.key {
+        "count" => Count::Exactly(n),
+        "at-least" => Count::AtLeast(n),
+        _ => Count::AtMost(n),
+    })
 }
 
 fn filter(item: Item<'_>) -> Option<PacketFilter> {

@@ -23,7 +23,7 @@ impl Fabric {
     ) {
         let Some(packet) = Packet::read(&bytes) else {
             self.totals.dropped += 1;
-            self.report_drop(now, node, id, DropCause::Malformed, None, &bytes);
+            self.report_drop(now, node, id, &DropCause::Malformed.into(), None, &bytes);
             return;
         };
         let destination = packet.destination;
@@ -91,7 +91,7 @@ impl Fabric {
         complaint: Complaint,
     ) {
         self.totals.dropped += 1;
-        self.report_drop(now, node, id, cause, None, bytes);
+        self.report_drop(now, node, id, &cause.into(), None, bytes);
         // The answer comes from the port at which the packet came in (RFC 1812 §4.3.2.4).
         let Some(port) = from.filter(|_| self.topology.nodes[node].forwarding.icmp_errors) else {
             return;

@@ -1,0 +1,33 @@
+//! What the network refuses.
+
+use super::Reader;
+use super::packets::count;
+use crate::lab::decode::{Fields, Item};
+use crate::lab::plan::{Check, Dropped};
+
+/// Causes of drops that are a lab's to expect, as [`crate::event::DropCause::word`] has them.
+const CAUSES: [(&str, &str); 5] = [
+    ("security-group", "security-group"),
+    ("network-acl", "network-acl"),
+    ("tracking-full", "tracking-full"),
+    ("no-route", "no-route"),
+    ("too-big", "too-big"),
+];
+
+impl Reader<'_, '_> {
+    pub(super) fn dropped(&self, table: &mut Fields<'_>) -> Option<Check> {
+        let node = |item: Item<'_>| self.node(Some(item)).map(Some);
+        let at = table.or("at", None, node);
+        let by = table.or("by", None, |i| i.one_of("cause", &CAUSES).map(Some));
+        let from = table.or("from", None, node);
+        let to = table.or("to", None, node);
+        let count = count(table);
+        Some(Check::Dropped(Dropped {
+            at: at?,
+            by: by?.map(str::to_owned),
+            from: from?,
+            to: to?,
+            count: count?,
+        }))
+    }
+}

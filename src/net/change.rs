@@ -1,0 +1,23 @@
+//! What changes in a network while it runs.
+
+use super::topology::vpc::{Rule, Way};
+
+/// Something that changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// A security group's rule comes or goes.
+    Rule(RuleChange),
+}
+
+/// A rule that comes or goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleChange {
+    /// Of which group: an index into [`super::topology::vpc::Vpc::security_groups`].
+    pub group: usize,
+    /// In which direction.
+    pub way: Way,
+    /// Which one.
+    pub rule: Rule,
+    /// Whether it comes.
+    pub allow: bool,
+}

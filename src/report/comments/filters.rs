@@ -1,0 +1,51 @@
+//! What filters on the way refused, told at the packets that are sent because of it: by then the refusal is known, and
+//! the refused packet itself may be one that no tap has seen.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use crate::event::{Event, PacketId, What};
+use crate::name::Name;
+use crate::wire::packet::Packet;
+
+/// What was refused so far, with its reason.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    /// The last one.
+    last: Option<(PacketId, String)>,
+    /// The last one from and to these ends: where, and why.
+    between: BTreeMap<(SocketAddr, SocketAddr), (Name, String)>,
+}
+
+impl Refusals {
+    pub(super) fn event(&mut self, event: &Event) {
+        let What::Dropped {
+            packet,
+            why: Some(why),
+            bytes,
+            ..
+        } = &event.what
+        else {
+            return;
+        };
+        self.last = Some((*packet, why.clone()));
+        if let Some(ends) = Packet::read(bytes).and_then(|p| p.ports()) {
+            self.between.insert(ends, (event.node.clone(), why.clone()));
+        }
+    }
+
+    /// Why this packet was refused, when it was the last.
+    pub(super) fn of(&self, packet: PacketId) -> Option<&str> {
+        let (last, why) = self.last.as_ref()?;
+        (*last == packet).then_some(why)
+    }
+
+    /// A sentence, when a packet of this direction was refused, or what came back.
+    pub(super) fn between(&self, from: SocketAddr, to: SocketAddr) -> Option<String> {
+        if let Some((node, why)) = self.between.get(&(from, to)) {
+            return Some(format!(" The one before was dropped at {node}: {why}."));
+        }
+        let (node, why) = self.between.get(&(to, from))?;
+        Some(format!(" What came back was dropped at {node}: {why}."))
+    }
+}
