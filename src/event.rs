@@ -20,6 +20,7 @@ mod defect;
 mod drop_cause;
 mod fact;
 mod pre_master;
+mod serving;
 mod tcp;
 mod tls;
 
@@ -32,6 +33,7 @@ pub use defect::CertificateDefect;
 pub use drop_cause::DropCause;
 pub use fact::Fact;
 pub use pre_master::{PreMaster, WriteKeys};
+pub use serving::Serving;
 pub use tcp::TcpDeed;
 pub use tls::{CertificateFacts, HandshakeKind, Mismatch};
 

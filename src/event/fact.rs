@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{
     AccessRecord, Attack, CertificateDefect, CertificateFacts, ConnectionRecord, Flow,
-    HandshakeKind, KeyAgreement, Mismatch, PreMaster, Recovery,
+    HandshakeKind, KeyAgreement, Mismatch, PreMaster, Recovery, Serving,
 };
 use crate::name::Name;
 use crate::time::UnixSeconds;
@@ -270,6 +270,8 @@ pub enum Fact {
         /// The exact cause.
         cause: String,
     },
+    /// Something happened between a load balancer and its client.
+    Serving(Serving),
     /// The load balancer wrote an entry of its access log.
     AccessLogged(Box<AccessRecord>),
     /// The load balancer wrote an entry of its connection log.
@@ -322,6 +324,7 @@ impl Fact {
             | Self::Recovered { .. }
             | Self::NotRecovered { .. }
             | Self::Overheard { .. }
+            | Self::Serving(_)
             | Self::AccessLogged(_)
             | Self::ConnectionLogged(_)
             | Self::NetworkChanged(_)

@@ -164,6 +164,7 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::Overheard { flow, .. }
         | Fact::Recovered { flow, .. }
         | Fact::NotRecovered { flow, .. } => Some(*flow),
+        Fact::Serving(serving) => Some(serving.flow()),
         Fact::CertificateRenewed { .. }
         | Fact::Service { .. }
         | Fact::LookupSent { .. }

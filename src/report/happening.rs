@@ -138,6 +138,7 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             reason,
             ..
         } => ("target-chosen", format!("{target} at {address}: {reason}")),
+        Fact::Serving(serving) => super::serving::words(serving),
         Fact::ResponseSent { status, .. } => ("response-sent", format!("HTTP {status}")),
         Fact::ResponseReceived {
             stream,

@@ -6,7 +6,7 @@ use super::rows::end_names;
 use super::summary::{Secrecy, label, only_moves_windows};
 use super::text::{pad, pad_left, printable};
 use crate::dissect::message::{Frame, TcpPart};
-use crate::event::{Event, Fact, What};
+use crate::event::{Event, Fact, Serving, What};
 use crate::lab::plan::Plan;
 use crate::time::Instant;
 
@@ -126,6 +126,12 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::Overheard { .. }
         | Fact::Recovered { .. }
         | Fact::NotRecovered { .. }
+        | Fact::Serving(
+            Serving::Refused { .. }
+            | Serving::Desync { .. }
+            | Serving::ClientGone { .. }
+            | Serving::IdleTimeout { .. },
+        )
         | Fact::StepFailed { .. } => Some(Tone::Bad),
         Fact::LookupSent { .. }
         | Fact::LookupAnswered { .. }
@@ -143,6 +149,7 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::TargetFailed { .. }
         | Fact::AccessLogged(_)
         | Fact::ConnectionLogged(_)
+        | Fact::Serving(Serving::LastRequest { .. } | Serving::Upgraded { .. })
         | Fact::Closed(_) => None,
     }
 }

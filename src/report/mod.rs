@@ -11,6 +11,7 @@ pub mod live;
 pub(crate) mod paint;
 pub mod refusal;
 mod rows;
+mod serving;
 mod story;
 pub mod summary;
 pub mod terminal;

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::HeaderMap;
 use hyper::body::Incoming;
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{HeaderMap, Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::time::{self, Clock};
+use crate::wire::http1::{Fields, RequestHead, ResponseHead, Version};
 
 /// The body of a message, wherever it comes from. Roles run on one thread: it need not be `Send`.
 pub(super) type Body = Pin<Box<dyn hyper::body::Body<Data = Bytes, Error = io::Error>>>;
@@ -206,15 +208,68 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     drop(ended);
 }
 
-/// Headers as names and values, for the trace.
-pub(super) fn listed(headers: &HeaderMap) -> Vec<(String, String)> {
-    headers
-        .iter()
-        .map(|(name, value)| {
-            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            (name.to_string(), value)
-        })
-        .collect()
+/// A response that hyper received or that was made for it, with names as in "User-Agent": hyper has them in small
+/// letters only.
+pub(super) fn response_head<B>(response: Response<B>) -> (ResponseHead, B) {
+    let (parts, body) = response.into_parts();
+    let head = ResponseHead {
+        version: Version::Http11,
+        status: parts.status.as_u16(),
+        reason: parts.status.canonical_reason().unwrap_or_default().into(),
+        fields: fields(&parts.headers, in_title_case),
+    };
+    (head, body)
+}
+
+/// A request that hyper received as HTTP/2, with names in small letters.
+pub(super) fn request_head<B>(request: Request<B>) -> (RequestHead, B) {
+    let (parts, body) = request.into_parts();
+    let head = RequestHead {
+        method: parts.method.to_string(),
+        target: parts.uri.to_string(),
+        version: Version::Http11,
+        fields: fields(&parts.headers, str::to_owned),
+        remarks: Vec::new(),
+    };
+    (head, body)
+}
+
+/// A response for hyper to send. What it cannot hold is left out.
+pub(super) fn hyper_response(head: &ResponseHead, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = header_map(&head.fields);
+    response
+}
+
+/// Fields as hyper has them. What it cannot hold is left out.
+pub(super) fn header_map(fields: &Fields) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for field in fields {
+        if let Ok(name) = HeaderName::from_bytes(field.name.as_bytes())
+            && let Ok(value) = HeaderValue::from_bytes(&field.value)
+        {
+            map.append(name, value);
+        }
+    }
+    map
+}
+
+fn fields(map: &HeaderMap, name: impl Fn(&str) -> String) -> Fields {
+    let pairs = map.iter().map(|(n, v)| (name(n.as_str()), v.as_bytes()));
+    pairs.collect()
+}
+
+/// As in "User-Agent".
+fn in_title_case(name: &str) -> String {
+    let mut begins = true;
+    let letters = name.chars().map(|c| {
+        let letter = if begins { c.to_ascii_uppercase() } else { c };
+        begins = c == '-';
+        letter
+    });
+    letters.collect()
 }
 
 /// The whole chain of an error, as one line: hyper's own text rarely says why.

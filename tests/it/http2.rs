@@ -38,15 +38,16 @@ fn facts<'a>(outcome: &'a Outcome, node: &'a str) -> impl Iterator<Item = &'a Fa
 fn the_load_balancer_says_goaway_after_ten_thousand_requests() {
     let paths = vec!["/".to_owned(); 10_200];
     let outcome = run("[\"h2\"]", "[\"h2\"]", &paths);
-    let answered = facts(&outcome, "user")
-        .filter(|f| matches!(f, Fact::ResponseReceived { status: 200, .. }))
-        .count();
+    // The trace keeps the last events only, and the step's failure is one of them.
     let failed: Vec<_> = facts(&outcome, "user")
-        .filter(|f| matches!(f, Fact::StepFailed { .. }))
+        .filter_map(|f| match f {
+            Fact::StepFailed { error } => Some(error.as_str()),
+            _ => None,
+        })
         .collect();
-    // The 10,000, and the streams that were open when GOAWAY went out.
-    assert_eq!(answered, 10_108);
+    // All but the 10,000, and the streams that were open when GOAWAY went out: 92 are left of 10,200.
     assert_eq!(failed.len(), 1, "{failed:?}");
+    assert!(failed[0].ends_with("(and 91 more)"), "{failed:?}");
 }
 
 /// The listener's order decides, whatever the browser likes best (RFC 7301 §3.2 leaves it to the server).

@@ -7,8 +7,22 @@ use crate::role::http::{Body, full};
 use crate::time::UnixSeconds;
 
 /// Why a request is not answered by a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
+    /// 400: it is not a request, or one that cannot be taken for one request only.
+    BadRequest(String),
+    /// 405: TRACE.
+    Method,
+    /// 408: the client did not send the rest before the idle timeout.
+    RequestTimeout,
+    /// 414: the request line is longer than 16 KiB.
+    TargetTooLong,
+    /// 463: more than 30 addresses in X-Forwarded-For.
+    TooManyAddresses,
+    /// 501: a transfer coding other than chunked and identity.
+    NotImplemented,
+    /// 505: neither HTTP/1 nor HTTP/2.
+    Version,
     /// 503: the target group has no registered target.
     NoTarget,
     /// 502 or 504: the target gave no response.
@@ -16,8 +30,32 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    const fn status(self) -> StatusCode {
+    /// In words, for the trace.
+    pub(super) fn why(&self) -> &str {
         match self {
+            Self::BadRequest(why) => why,
+            Self::Method => "TRACE is not answered",
+            Self::RequestTimeout => "the rest of the request did not come before the idle timeout",
+            Self::TargetTooLong => "the request line is longer than 16 KiB",
+            Self::TooManyAddresses => "more than 30 addresses in X-Forwarded-For",
+            Self::NotImplemented => "a transfer coding other than chunked and identity",
+            Self::Version => "not a version of HTTP that is spoken here",
+            Self::NoTarget => "the target group has no registered target",
+            Self::Target(_) => "the target gave no response",
+        }
+    }
+
+    /// What the client is told.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            // AWS's own; every number from 100 to 999 is a status code.
+            Self::TooManyAddresses => StatusCode::from_u16(463).unwrap_or(StatusCode::BAD_REQUEST),
+            Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::NoTarget => StatusCode::SERVICE_UNAVAILABLE,
             Self::Target(504) => StatusCode::GATEWAY_TIMEOUT,
             Self::Target(400) => StatusCode::BAD_REQUEST,
@@ -26,7 +64,7 @@ impl Refusal {
     }
 
     /// The small page that comes with `Server: awselb/2.0`.
-    pub(super) fn response(self, date: UnixSeconds) -> Response<Body> {
+    pub(super) fn response(&self, date: UnixSeconds) -> Response<Body> {
         let status = self.status();
         let text = format!(
             "{} {}",

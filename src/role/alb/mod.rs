@@ -11,42 +11,40 @@
 //! 7. When the client closes, the front connection ends. The target connection waits for the next request, of any client.
 
 use std::cell::{Cell, RefCell};
-use std::convert::Infallible;
 use std::io;
 use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
-use hyper::body::{Body as _, Incoming};
-use hyper::header::{HOST, HeaderName, USER_AGENT};
-use hyper::service::service_fn;
-use hyper::{HeaderMap, Request, Response};
+use hyper::body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Node;
 use super::config::{Alb, TargetGroup};
-use super::http::{Body, Io, Timer, close, empty, listed};
-use crate::event::{CertificateFacts, Fact, Flow, RequestKind};
+use super::http::{Body, empty, hyper_response, incoming, request_head, response_head};
+use crate::event::{CertificateFacts, Fact, Flow, Serving};
 use crate::stack::TcpStream;
+use crate::time::Instant;
 use crate::tls::server::{self, ServerSetup};
+use crate::wire::http1::{RequestHead, ResponseHead};
 
 mod access_log;
 mod arn;
-mod bridge;
 mod connection_log;
+mod desync;
 mod error;
 mod exchange;
 mod failure;
+mod front;
 mod headers;
 mod http2;
 mod mutual;
 mod pool;
 
 use access_log::{Record, RequestLine};
-use bridge::HeaderCase;
 use connection_log::Connection;
 use error::Refusal;
-use exchange::FromTarget;
+use exchange::{FromTarget, ToTarget};
 use pool::Pool;
 
 /// Room for connections that are not accepted yet.
@@ -113,11 +111,25 @@ impl LoadBalancer {
     }
 }
 
+/// A request of a client, whatever its connection speaks.
+struct Request {
+    head: RequestHead,
+    body: Body,
+    /// It came as HTTP/2: names are in small letters.
+    http2: bool,
+    /// Whether its target connection may be used again.
+    reuse: bool,
+    /// The protocol that the client wants to change to.
+    upgrade: Option<String>,
+}
+
 /// The client of a front connection.
 struct Client {
     flow: Flow,
+    /// When its connection came.
+    since: Instant,
     /// What targets are told of its certificate: nothing, when it showed none.
-    shown: HeaderMap,
+    shown: Vec<(String, String)>,
     /// What the logs say of the connection.
     logged: Rc<Connection>,
 }
@@ -141,14 +153,18 @@ impl Front {
         let flow = stream.flow();
         stream.linger(LINGERS);
         self.node.fact(Fact::Accepted(flow));
+        let since = self.node.clock.now();
         let setup = self.tls.borrow().clone();
         let Some(setup) = setup else {
             let client = Client {
                 flow,
-                shown: HeaderMap::new(),
+                since,
+                shown: Vec::new(),
                 logged: Rc::new(connection_log::plain(&self.node, &self.config.name, flow)),
             };
-            self.clone().speak_http(stream, Rc::new(client)).await;
+            self.clone()
+                .speak_http1(Box::new(stream), Rc::new(client))
+                .await;
             return;
         };
         let randomness = self.node.chance.next("tls");
@@ -170,13 +186,15 @@ impl Front {
                 let logged = connection_log::established(node, name, flow, &facts, took);
                 let client = Rc::new(Client {
                     flow,
+                    since,
                     shown: shown.unwrap_or_default(),
                     logged: Rc::new(logged),
                 });
                 if facts.alpn.as_deref() == Some("h2") {
                     self.clone().speak_http2(established.stream, client).await;
                 } else {
-                    self.clone().speak_http(established.stream, client).await;
+                    let stream = Box::new(established.stream);
+                    self.clone().speak_http1(stream, client).await;
                 }
             }
             Err(failure) => {
@@ -201,26 +219,6 @@ impl Front {
         }
     }
 
-    async fn speak_http<S>(self: Rc<Self>, stream: S, client: Rc<Client>)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
-    {
-        let front = self.clone();
-        let flow = client.flow;
-        let service = service_fn(move |request| {
-            let (front, client) = (front.clone(), client.clone());
-            async move { Ok::<_, Infallible>(front.handle(HeaderCase::Title, &client, request).await) }
-        });
-        // An error here is the client's: it went away, or did not speak HTTP. Its packets tell the story.
-        let _ = hyper::server::conn::http1::Builder::new()
-            .timer(Timer::new(self.node.clock.clone()))
-            .auto_date_header(false)
-            .title_case_headers(true)
-            .serve_connection(Io::new(stream), service)
-            .await;
-        self.node.fact(Fact::Closed(flow));
-    }
-
     async fn speak_http2<S>(self: Rc<Self>, stream: S, client: Rc<Client>)
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -229,73 +227,111 @@ impl Front {
         let flow = client.flow;
         http2::serve(&self.node, stream, http2::REQUESTS_MAX, move |request| {
             let (front, client) = (front.clone(), client.clone());
-            let request = http2::as_http1(request);
-            async move { front.handle(HeaderCase::Lower, &client, request).await }
+            let (head, body) = request_head(http2::as_http1(request).map(incoming));
+            async move {
+                let mut record = front.begin(&client, &head, "HTTP/2.0");
+                let request = Request {
+                    head,
+                    body,
+                    http2: true,
+                    reuse: true,
+                    upgrade: None,
+                };
+                let answer = front.handle(&client, request, &mut record).await;
+                let (head, body) = match answer {
+                    FromTarget::Response(head, body) => (head, body),
+                    // Nobody asked for another protocol: HTTP/2 has no `Upgrade` (RFC 9113 §8.6).
+                    FromTarget::Upgraded(..) => front.refused(&client, &Refusal::Target(502)),
+                };
+                let mut written = Vec::new();
+                head.write(&mut written);
+                record
+                    .complete(written.len() as u64 + body.size_hint().exact().unwrap_or_default());
+                hyper_response(&head, body)
+            }
         })
         .await;
         self.node.fact(Fact::Closed(flow));
     }
 
-    async fn handle(
-        &self,
-        case: HeaderCase,
-        client: &Client,
-        request: Request<Incoming>,
-    ) -> Response<Body> {
-        let flow = client.flow;
+    /// A request came: its head was read.
+    fn begin(&self, client: &Client, head: &RequestHead, version: &str) -> Record {
+        let listed = head.fields.iter().map(|f| {
+            let value = String::from_utf8_lossy(&f.value).into_owned();
+            (f.name.to_ascii_lowercase(), value)
+        });
         self.node.fact(Fact::RequestReceived {
-            flow,
-            method: request.method().to_string(),
-            target: request.uri().to_string(),
-            headers: listed(request.headers()),
+            flow: client.flow,
+            method: head.method.clone(),
+            target: head.target.clone(),
+            headers: listed.collect(),
         });
         let mut record = Record::begin(&self.node, &client.logged);
         let line = RequestLine {
-            method: request.method().as_str(),
-            host: header(request.headers(), HOST),
-            target: &request.uri().to_string(),
-            version: match client.logged.kind {
-                RequestKind::H2 | RequestKind::Grpcs => "HTTP/2.0",
-                RequestKind::Http | RequestKind::Https | RequestKind::Ws | RequestKind::Wss => {
-                    "HTTP/1.1"
-                }
-            },
+            method: &head.method,
+            host: headers::named_host(head).unwrap_or_default(),
+            target: &head.target,
+            version,
         };
         record.request(&client.logged, &line);
-        let received = size(
-            request.headers(),
-            line.method.len() + line.target.len() + 12,
-        ) + request.body().size_hint().exact().unwrap_or_default();
+        let mut written = Vec::new();
+        head.write(&mut written);
         record.with(|entry| {
-            entry.received_bytes = received;
-            let agent = header(request.headers(), USER_AGENT);
-            entry.user_agent = (!agent.is_empty()).then(|| agent.to_owned());
+            entry.received_bytes = written.len() as u64;
+            entry.user_agent = head.fields.text("user-agent").map(str::to_owned);
         });
+        record
+    }
+
+    /// A response leaves.
+    fn responds(&self, client: &Client, record: &mut Record, head: &ResponseHead, body: &Body) {
+        record.responds(head.status);
+        self.node.fact(Fact::ResponseSent {
+            flow: client.flow,
+            status: head.status,
+            bytes: body.size_hint().exact(),
+        });
+    }
+
+    /// What a client is told in place of a target's response.
+    fn refused(&self, client: &Client, refusal: &Refusal) -> (ResponseHead, Body) {
+        self.node.fact(Fact::Serving(Serving::Refused {
+            flow: client.flow,
+            status: refusal.status().as_u16(),
+            why: refusal.why().to_owned(),
+        }));
+        response_head(refusal.response(self.node.clock.date()))
+    }
+
+    async fn handle(&self, client: &Client, request: Request, record: &mut Record) -> FromTarget {
         self.node.clock.sleep(self.config.takes_in).await;
-        let response = match self.forward(case, client, request, &mut record).await {
-            Ok(response) => response,
-            Err(refusal) => refusal.response(self.node.clock.date()),
+        let answer = match self.forward(client, request, record).await {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                let (head, body) = self.refused(client, &refusal);
+                FromTarget::Response(head, body)
+            }
         };
         self.node.clock.sleep(self.config.takes_out).await;
-        record.responds(response.status().as_u16());
-        let sent = size(response.headers(), "HTTP/1.1 200 OK\r\n".len())
-            + response.body().size_hint().exact().unwrap_or_default();
-        record.complete(sent);
-        self.node.fact(Fact::ResponseSent {
-            flow,
-            status: response.status().as_u16(),
-            bytes: response.body().size_hint().exact(),
-        });
-        response
+        match &answer {
+            FromTarget::Response(head, body) => self.responds(client, record, head, body),
+            FromTarget::Upgraded(head, _) => self.responds(client, record, head, &empty()),
+        }
+        answer
     }
 
     async fn forward(
         &self,
-        case: HeaderCase,
         client: &Client,
-        request: Request<Incoming>,
+        request: Request,
         record: &mut Record,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<FromTarget, Refusal> {
+        let listener = headers::Listener {
+            https: self.tls.borrow().is_some(),
+            port: self.port,
+            attributes: &self.config.attributes,
+            http2: request.http2,
+        };
         // Round robin over the registered targets, all of them healthy.
         let count = self.group.targets.len();
         let turn = self.turn.get();
@@ -317,37 +353,17 @@ impl Front {
             entry.matched_rule_priority = Some(0);
             entry.actions_executed.push("forward");
         });
-        let (mut head, body) = request.into_parts();
-        head.headers = headers::forwarded(
-            &self.node,
-            &head.headers,
-            client,
-            self.tls.borrow().is_some(),
-            self.port,
-        );
-        let trace_id = header(&head.headers, headers::TRACE_ID).to_owned();
-        record.with(|entry| entry.trace_id = Some(trace_id));
-        let request = bridge::to_target(Request::from_parts(head, body), case);
-        match self.pool.exchange(target.address, request, record).await {
-            Ok(FromTarget::Response(head, body)) => Ok(bridge::from_target(&head, body)),
-            Ok(FromTarget::Upgraded(head, stream)) => {
-                // Nobody asks for it: `Upgrade` goes no further than the front.
-                self.node.executor.spawn(close(stream));
-                Ok(bridge::from_target(&head, empty()))
-            }
-            Err(failure) => Err(Refusal::Target(failure.status())),
-        }
+        let mut head = request.head;
+        head.fields = headers::forwarded(&self.node, &head, client, &listener)?;
+        headers::leave_front(&mut head, request.upgrade.as_deref());
+        let trace_id = head.fields.text(headers::TRACE_ID).map(str::to_owned);
+        record.with(|entry| entry.trace_id = trace_id);
+        let to = ToTarget {
+            head,
+            body: request.body,
+            reuse: request.reuse,
+        };
+        let exchanged = self.pool.exchange(target.address, to, record).await;
+        exchanged.map_err(|failure| Refusal::Target(failure.status()))
     }
-}
-
-/// The value of a header, when it is there and can be read.
-fn header(headers: &HeaderMap, name: HeaderName) -> &str {
-    let value = headers.get(name).and_then(|v| v.to_str().ok());
-    value.unwrap_or_default()
-}
-
-/// The bytes of a head as HTTP/1.1 writes it, with a first line of so many.
-fn size(headers: &HeaderMap, first_line: usize) -> u64 {
-    let fields = headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 4);
-    (first_line + fields.sum::<usize>() + 2) as u64
 }

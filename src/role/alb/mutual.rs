@@ -1,36 +1,26 @@
 //! What a target learns of a client's certificate (AWS "Mutual authentication with TLS in Application Load Balancer",
 //! mode verify): one header each for serial number, issuer, subject, validity, and the leaf itself.
 
-use hyper::HeaderMap;
-use hyper::header::{HeaderName, HeaderValue};
-
 use crate::tls::facts::ClientLeaf;
 
-const SERIAL: HeaderName = HeaderName::from_static("x-amzn-mtls-clientcert-serial-number");
-const ISSUER: HeaderName = HeaderName::from_static("x-amzn-mtls-clientcert-issuer");
-const SUBJECT: HeaderName = HeaderName::from_static("x-amzn-mtls-clientcert-subject");
-const VALIDITY: HeaderName = HeaderName::from_static("x-amzn-mtls-clientcert-validity");
-const LEAF: HeaderName = HeaderName::from_static("x-amzn-mtls-clientcert-leaf");
+/// What all of their names begin with, whatever the case. A client's own such fields are not passed on.
+pub(super) const PREFIX: &str = "X-Amzn-Mtls-Clientcert";
 
-/// What all of their names begin with. A client's own such headers are not passed on.
-pub(super) const PREFIX: &str = "x-amzn-mtls-clientcert";
-
-/// The headers about a client with this leaf.
-pub(super) fn headers(leaf: &ClientLeaf) -> HeaderMap {
+/// The fields about a client with this leaf.
+pub(super) fn headers(leaf: &ClientLeaf) -> Vec<(String, String)> {
     let validity = format!("NotBefore={};NotAfter={}", leaf.not_before, leaf.not_after);
     let all = [
-        (SERIAL, leaf.serial.clone()),
-        (ISSUER, leaf.issuer.clone()),
-        (SUBJECT, leaf.subject.clone()),
-        (VALIDITY, validity),
-        (LEAF, encoded(&leaf.pem)),
+        ("Serial-Number", leaf.serial.clone()),
+        ("Issuer", leaf.issuer.clone()),
+        ("Subject", leaf.subject.clone()),
+        ("Validity", validity),
+        ("Leaf", encoded(&leaf.pem)),
     ];
-    // A distinguished name may have letters that a header cannot: such a header is left out.
-    let all = all.into_iter().filter_map(|(name, value)| {
-        let value = HeaderValue::try_from(value).ok()?;
-        Some((name, value))
-    });
-    all.collect()
+    // A distinguished name may have letters that a field cannot: such a field is left out.
+    let fits = |value: &str| value.chars().all(|c| c == '\t' || !c.is_control());
+    let all = all.into_iter().filter(|(_, value)| fits(value));
+    all.map(|(name, value)| (format!("{PREFIX}-{name}"), value))
+        .collect()
 }
 
 /// URL-encoded, with `+=/` as they are.
@@ -62,14 +52,14 @@ mod tests {
             pem: "-----BEGIN CERTIFICATE-----\nMII+/=\n".into(),
         };
         let headers = headers(&leaf);
-        let value = |name: &str| headers[name].to_str().unwrap().to_owned();
-        assert_eq!(value("x-amzn-mtls-clientcert-serial-number"), "4a01ff");
+        let value = |name: &str| headers.iter().find(|(n, _)| n == name).unwrap().1.as_str();
+        assert_eq!(value("X-Amzn-Mtls-Clientcert-Serial-Number"), "4a01ff");
         assert_eq!(
-            value("x-amzn-mtls-clientcert-validity"),
+            value("X-Amzn-Mtls-Clientcert-Validity"),
             "NotBefore=2025-01-01T00:00:00Z;NotAfter=2025-12-31T00:00:00Z"
         );
         assert_eq!(
-            value("x-amzn-mtls-clientcert-leaf"),
+            value("X-Amzn-Mtls-Clientcert-Leaf"),
             "-----BEGIN%20CERTIFICATE-----%0AMII+/=%0A"
         );
         let foreign = ClientLeaf {

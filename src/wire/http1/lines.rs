@@ -16,7 +16,7 @@ pub enum Remark {
     /// White space behind the version.
     SpaceAfterVersion,
     /// A line that begins with white space: it continues the one before (obs-fold, RFC 9112 §5.2). Kept as a field
-    /// of its own, its name as it stands.
+    /// of its own, its name as it stands; behind `Content-Type`, where folding is of use, it is joined.
     FoldedLine {
         /// The name of the field that it continues; empty behind the request line.
         of: String,
@@ -58,7 +58,7 @@ impl<'a> Line<'a> {
 /// What to do with a line that continues the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Folded {
-    /// It is a field of its own.
+    /// It is a field of its own, but behind `Content-Type`.
     Apart,
     /// It is joined to the value before it, by a space (RFC 9112 §5.2).
     Joined,
@@ -107,8 +107,9 @@ fn read_field(line: &[u8], folded: Folded, fields: &mut Fields, remarks: &mut Ve
     if line.starts_with(b" ") || line.starts_with(b"\t") {
         let of = fields.iter().last().map(|f| f.name.clone());
         let of = of.unwrap_or_default();
+        let joined = folded == Folded::Joined || of.eq_ignore_ascii_case("content-type");
         remark(remarks, Remark::FoldedLine { of });
-        if folded == Folded::Joined {
+        if joined {
             if let Some(field) = fields.iter_mut().last() {
                 field.value.push(b' ');
                 field.value.extend_from_slice(trim(line));

@@ -1,0 +1,72 @@
+//! What happens between a load balancer and its clients, beside requests and responses.
+
+use std::time::Duration;
+
+use super::Flow;
+
+/// Something a load balancer did to a client's connection, or learnt of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Serving {
+    /// A request was answered without asking a target: it was not one, or not one for a target.
+    Refused {
+        /// On which connection.
+        flow: Flow,
+        /// As in 400.
+        status: u16,
+        /// Why, as in "the request line is longer than 16 KiB".
+        why: String,
+    },
+    /// A request is not as RFC 9112 asks for.
+    Desync {
+        /// On which connection.
+        flow: Flow,
+        /// As in "Ambiguous".
+        class: &'static str,
+        /// As in "BothTeClPresent".
+        reason: &'static str,
+        /// What is done about it, as in "both connections are closed after it".
+        done: &'static str,
+    },
+    /// The client went away while its request was under way.
+    ClientGone {
+        /// On which connection.
+        flow: Flow,
+    },
+    /// Nothing moved on a connection for the idle timeout: it is closed.
+    IdleTimeout {
+        /// On which connection.
+        flow: Flow,
+        /// The idle timeout.
+        after: Duration,
+    },
+    /// A connection has been open for the client keep-alive duration, or for as many requests as it may: this request
+    /// is its last.
+    LastRequest {
+        /// On which connection.
+        flow: Flow,
+        /// Which limit.
+        limit: String,
+    },
+    /// A connection no longer speaks HTTP: its bytes go through, both ways.
+    Upgraded {
+        /// On which connection.
+        flow: Flow,
+        /// As in "websocket".
+        protocol: String,
+    },
+}
+
+impl Serving {
+    /// On which connection.
+    #[must_use]
+    pub const fn flow(&self) -> Flow {
+        match self {
+            Self::Refused { flow, .. }
+            | Self::Desync { flow, .. }
+            | Self::ClientGone { flow }
+            | Self::IdleTimeout { flow, .. }
+            | Self::LastRequest { flow, .. }
+            | Self::Upgraded { flow, .. } => *flow,
+        }
+    }
+}
