@@ -93,6 +93,14 @@ pub(super) const LABS: &[Shipped] = &embed![
     "real-nginx",
     "real-openssl",
     "real-server",
+    "alb/connection-reuse",
+    "alb/keep-alive-race",
+    "alb/keep-alive-race.fixed",
+    "alb/port-closed",
+    "alb/slow-target",
+    "alb/slow-target.fixed",
+    "alb/content-length-too-large",
+    "alb/content-length-too-large.fixed",
 ];
 
 /// Named as in `base = "three-tier"`, with `base/` before.
