@@ -1,6 +1,7 @@
 //! `tunlab up`
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::name::Name;
 use crate::os::interrupt;
 use crate::report::Paint;
 use crate::report::live::Lines;
-use crate::role::config::Role;
+use crate::role::config::{Resolver, Role};
 use crate::run::standing::Standing;
 use crate::run::up::{Down, Up};
 use crate::world::Ended;
@@ -206,8 +207,8 @@ fn door_plate(arguments: &Arguments, plan: &Plan, standing: &Standing, folder: &
     for name in &standing.ours {
         line(format_args!("    {name:width$}  {}", addresses(name)));
     }
-    let zones = plan.roles.iter().filter_map(|(_, role)| match role {
-        Role::Resolver(resolver) => Some(&resolver.zone),
+    let servers = plan.roles.iter().filter_map(|(_, role)| match role {
+        Role::Resolver(resolver) => Some(resolver),
         Role::Browser(_)
         | Role::Alb(_)
         | Role::App(_)
@@ -215,13 +216,18 @@ fn door_plate(arguments: &Arguments, plan: &Plan, standing: &Standing, folder: &
         | Role::Interceptor(_)
         | Role::Attacker(_) => None,
     });
-    let records: Vec<_> = zones.flatten().collect();
-    if !records.is_empty() {
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, address) in servers.flat_map(Resolver::names) {
+        let addresses = names.entry(name).or_default();
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if !names.is_empty() {
         line(format_args!("  names"));
     }
-    for (name, addresses) in records {
-        let all: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-        line(format_args!("    {name}  {}", all.join(" ")));
+    for (name, addresses) in names {
+        line(format_args!("    {name}  {}", addresses.join(" ")));
     }
     line(format_args!(""));
     if !arguments.steps && !plan.steps.is_empty() {
@@ -253,9 +259,11 @@ fn suggestions(plan: &Plan, node: &str) -> Vec<String> {
                 Some(words.join(" "))
             }
             // Not by a program.
-            Action::Renew { .. } | Action::Serve(_) | Action::Attack(_) | Action::Network(_) => {
-                None
-            }
+            Action::Renew { .. }
+            | Action::Serve(_)
+            | Action::Attack(_)
+            | Action::Network(_)
+            | Action::Publish { .. } => None,
         })
         .collect();
     commands.dedup();

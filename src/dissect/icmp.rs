@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::message::Message;
 use super::output::Output;
 use super::tcp::{Streams, push_flags, push_options, push_ports};
-use super::{push_dns, push_ipv4, push_udp};
-use crate::wire::dns::{Dns, PORT};
+use super::{dns, push_ipv4, push_udp};
+use crate::wire::dns::PORT;
 use crate::wire::packet::{Icmp, Packet, Transport, protocol};
 
 /// Fields and message of an ICMP message.
@@ -115,10 +115,8 @@ fn quoted(bytes: &[u8], streams: &Streams, out: &mut Output<'_>) {
         }
         protocol::UDP => {
             push_udp(out, source, destination, u16_at(4));
-            if (source == PORT || destination == PORT)
-                && let Some(dns) = Dns::read(&data[head.len()..])
-            {
-                push_dns(out, &dns);
+            if source == PORT || destination == PORT {
+                dns::quoted(&data[head.len()..], out);
             }
         }
         _ => {}

@@ -90,6 +90,12 @@ pub enum Message {
         name: String,
         /// Addresses in it.
         addresses: Vec<IpAddr>,
+        /// The names that CNAMEs in it lead to, in order.
+        aliases: Vec<String>,
+        /// It only says whose servers know: the zone's name.
+        referral: Option<String>,
+        /// It was cut to fit.
+        truncated: bool,
         /// As in "NoError" or "NXDomain".
         response_code: String,
     },

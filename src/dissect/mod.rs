@@ -6,6 +6,7 @@
 //! preference `tcp.reassemble_out_of_order`: a field belongs to the frame that completes its message, and the frames
 //! before, which carry a piece of it, are TCP only.
 
+mod dns;
 pub mod field;
 pub mod filter;
 mod hpack;
@@ -30,11 +31,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use field::{Fields, Value};
 use key_log::KeyLog;
-use message::{Frame, Message, TcpNote};
+use message::{Frame, TcpNote};
 use output::Output;
 
 use crate::event::Crossing;
-use crate::wire::dns::{Data, Dns, PORT};
+use crate::wire::dns::PORT;
 use crate::wire::packet::{Datagram, Packet, Transport};
 
 /// Bytes of the Ethernet header that captures put before the IP packet.
@@ -205,24 +206,7 @@ fn udp(datagram: &Datagram<'_>, out: &mut Output<'_>) {
     if source != PORT && destination != PORT {
         return;
     }
-    let Some(dns) = Dns::read(datagram.payload) else {
-        return;
-    };
-    push_dns(out, &dns);
-    let question = dns.questions.first();
-    let name = question.map(|q| q.name.clone()).unwrap_or_default();
-    out.messages.push(if dns.response {
-        Message::DnsAnswer {
-            name,
-            addresses: dns.addresses(),
-            response_code: dns.rcode_text,
-        }
-    } else {
-        Message::DnsQuery {
-            name,
-            kind: question.map(|q| q.kind_text.clone()).unwrap_or_default(),
-        }
-    });
+    dns::datagram(datagram.payload, out);
 }
 
 fn push_udp(out: &mut Output<'_>, source: u16, destination: u16, length: u16) {
@@ -232,46 +216,4 @@ fn push_udp(out: &mut Output<'_>, source: u16, destination: u16, length: u16) {
     out.number("udp.port", source);
     out.number("udp.port", destination);
     out.number("udp.length", length);
-}
-
-fn push_dns(out: &mut Output<'_>, dns: &Dns) {
-    let bit = |mask: u16| dns.flags & mask != 0;
-    out.present("dns");
-    out.number("dns.id", dns.id);
-    out.number("dns.flags", dns.flags);
-    out.flag("dns.flags.response", dns.response);
-    out.flag("dns.flags.truncated", dns.truncated);
-    out.flag("dns.flags.recdesired", bit(0x0100));
-    // Wireshark shows these in responses only, where alone they mean something (RFC 1035 §4.1.1).
-    if dns.response {
-        out.flag("dns.flags.authoritative", bit(0x0400));
-        out.flag("dns.flags.recavail", bit(0x0080));
-        out.number("dns.flags.rcode", dns.rcode);
-    }
-    out.number("dns.count.queries", dns.questions.len() as u64);
-    out.number("dns.count.answers", dns.answers.len() as u64);
-    out.number("dns.count.auth_rr", dns.authority_count);
-    out.number("dns.count.add_rr", dns.additional_count);
-    for question in &dns.questions {
-        out.text("dns.qry.name", &question.name);
-        out.number("dns.qry.type", question.kind);
-    }
-    for answer in dns.answers.iter().chain(&dns.others) {
-        out.text("dns.resp.name", &answer.name);
-        out.number("dns.resp.type", answer.kind);
-        out.number("dns.resp.ttl", answer.ttl_s);
-        match &answer.data {
-            Data::Address(address) => {
-                let name = if address.is_ipv4() {
-                    "dns.a"
-                } else {
-                    "dns.aaaa"
-                };
-                out.fields.push(name, Value::Address(*address));
-            }
-            Data::CanonicalName(name) => out.text("dns.cname", name),
-            Data::NameServer(name) => out.text("dns.ns", name),
-            Data::Other => {}
-        }
-    }
 }

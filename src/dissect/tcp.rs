@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use super::dns::Messages;
 use super::http2::PREFACE;
 use super::key_log::KeyLog;
 use super::message::{TcpNote, TcpPart};
@@ -13,6 +14,7 @@ use super::sequence::{Analysis, Finding, Late};
 use super::tls::Session;
 use super::web::Web;
 use crate::time::Instant;
+use crate::wire::dns;
 use crate::wire::http::is_start;
 use crate::wire::packet::Segment;
 use crate::wire::tls::{RecordHeader, content_type};
@@ -313,6 +315,8 @@ struct Application {
     /// Whether it uses a port of HTTP. Elsewhere HTTP/2 in clear is not looked for: its preface is of no use to a
     /// server that does not expect it, and Wireshark passes over it too.
     http_port: bool,
+    /// DNS, on whose port nothing else is looked for: one side each.
+    dns: Option<[Messages; 2]>,
     starts: [Start; 2],
     tls: Option<Box<Session>>,
     web: Option<Box<Web>>,
@@ -342,6 +346,10 @@ impl Application {
             http_port: [from, to]
                 .iter()
                 .any(|end| HTTP_PORTS.contains(&end.port())),
+            dns: [from, to]
+                .iter()
+                .any(|end| end.port() == dns::PORT)
+                .then(Default::default),
             starts: Default::default(),
             tls: None,
             web: None,
@@ -349,6 +357,9 @@ impl Application {
     }
 
     fn feed(&mut self, side: usize, data: &[u8], keys: &KeyLog, out: &mut Output<'_>) {
+        if let Some(dns) = &mut self.dns {
+            return dns[side].feed(data, out);
+        }
         match &mut self.starts[side] {
             Start::Other => {}
             Start::Tls => self

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{
-    AccessRecord, Attack, CertificateDefect, CertificateFacts, ConnectionRecord, Flow,
+    AccessRecord, Attack, CertificateDefect, CertificateFacts, ConnectionRecord, DnsFact, Flow,
     HandshakeKind, KeyAgreement, Mismatch, PreMaster, Recovery, Serving,
 };
 use crate::name::Name;
@@ -31,6 +31,8 @@ pub enum Fact {
         /// Why.
         error: String,
     },
+    /// Something about DNS beyond that.
+    Dns(DnsFact),
     /// A TCP connection was asked for: the SYN leaves now.
     Connecting(Flow),
     /// The three-way handshake is complete at this end.
@@ -300,6 +302,7 @@ impl Fact {
             | Self::StepFailed { error } => Some(error),
             Self::LookupSent { .. }
             | Self::LookupAnswered { .. }
+            | Self::Dns(_)
             | Self::Connecting(_)
             | Self::Connected(_)
             | Self::Accepted(_)

@@ -293,6 +293,9 @@ fn shots() -> Vec<Shot> {
         kind: "A".into(),
     };
     let answered = Message::DnsAnswer {
+        aliases: vec![],
+        referral: None,
+        truncated: false,
         name: "your-app.com".into(),
         addresses: vec!["198.51.100.10".parse().unwrap()],
         response_code: "NoError".into(),

@@ -169,6 +169,7 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::Service { .. }
         | Fact::LookupSent { .. }
         | Fact::LookupAnswered { .. }
+        | Fact::Dns(_)
         | Fact::LookupFailed { .. }
         | Fact::ConnectFailed { .. }
         | Fact::TargetChosen { .. }

@@ -15,6 +15,7 @@ use crate::units::show_duration;
 pub(crate) mod attack;
 mod certificate;
 mod connection;
+mod dns;
 mod filtered;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -180,6 +181,12 @@ fn rule(record: &Record<'_>, check: &Check) -> Ruling {
             fields,
         } => log::logged(record, node, *log, *entries, fields),
         Check::Dropped(wanted) => filtered::dropped(record, wanted),
+        Check::Dns {
+            node,
+            name,
+            nth,
+            check,
+        } => dns::check(record, node, name, *nth, check),
         Check::Failed { node, error } => attack::failed(record, node, error),
         Check::Program { node, exit, output } => {
             program::ended(record, node, *exit, output.as_deref())

@@ -21,6 +21,7 @@ pub(super) fn read(network: &Network<'_>, topology: Option<&Topology>) -> Vec<(u
             let beside = [
                 programs.browser,
                 programs.resolver,
+                programs.name_server,
                 programs.alb,
                 programs.app,
                 programs.program,
@@ -160,15 +161,11 @@ mod tests {
         // A link from both of its ends, a tap in both directions.
         assert_eq!(taps("{ listens = [\"user\", \"alb-edge\"] }"), 4);
 
-        let attempt = |step: &str| match plan("{}", step).steps.remove(0).action {
-            Action::Attack(attempt) => attempt,
-            Action::Get(_)
-            | Action::Run(_)
-            | Action::Network(_)
-            | Action::Renew { .. }
-            | Action::Serve(_) => {
-                panic!("an attack")
-            }
+        let attempt = |step: &str| {
+            let Action::Attack(attempt) = plan("{}", step).steps.remove(0).action else {
+                panic!("an attack");
+            };
+            attempt
         };
         let reset = |sequence: &str| {
             let on = "on = \"user -> alb:443\"";

@@ -93,6 +93,16 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// Whether it is true or false; nothing is recorded.
+    pub(super) const fn is_boolean(&self) -> bool {
+        matches!(self.value.kind, Kind::Boolean(_))
+    }
+
+    /// Whether it is a text or a list; nothing is recorded.
+    pub(super) const fn is_text_or_list(&self) -> bool {
+        matches!(self.value.kind, Kind::Text(_) | Kind::List(_))
+    }
+
     fn text_like(&self, what: &str, example: &str) -> Option<&'a str> {
         let text = self.as_text();
         if text.is_none() {

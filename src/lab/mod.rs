@@ -224,6 +224,7 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
     root.finish();
 
     let topology = topology?;
+    let (main_taps, told_elsewhere) = taps::main_taps(&topology, &roles, &steps);
     Some(Plan {
         called: name.clone(),
         name,
@@ -235,7 +236,8 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
         limit: limit?,
         lasts: lasts?,
         virtual_only: virtual_only?,
-        main_taps: taps::main_taps(&topology, &roles, &steps),
+        main_taps,
+        told_elsewhere,
         topology,
         tcp,
         pki: pki.spec,

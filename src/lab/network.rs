@@ -95,6 +95,7 @@ pub(super) struct Publish<'a> {
 pub(super) struct Programs<'a> {
     pub(super) browser: Option<Item<'a>>,
     pub(super) resolver: Option<Item<'a>>,
+    pub(super) name_server: Option<Item<'a>>,
     pub(super) alb: Option<Item<'a>>,
     pub(super) app: Option<Item<'a>>,
     pub(super) program: Option<Item<'a>>,
@@ -290,6 +291,7 @@ impl<'a> Network<'a> {
         let programs = Programs {
             browser: table.optional("browser"),
             resolver: table.optional("resolver"),
+            name_server: table.optional("name-server"),
             alb: table.optional("alb"),
             app: table.optional("app"),
             program: table.optional("program"),
@@ -310,6 +312,7 @@ impl<'a> Network<'a> {
                 let Programs {
                     browser,
                     resolver,
+                    name_server,
                     alb,
                     app,
                     program,
@@ -320,6 +323,7 @@ impl<'a> Network<'a> {
                     default,
                     browser,
                     resolver,
+                    name_server,
                     alb,
                     app,
                     program,

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::dissect::filter::Filter;
-use crate::event::{CertificateDefect, HandshakeKind};
+use crate::event::{CertificateDefect, Crossing, HandshakeKind, Transport};
 use crate::name::Name;
 use crate::net::Change;
 use crate::net::topology::Topology;
@@ -15,6 +15,11 @@ use crate::stack::Tcp;
 use crate::time::UnixSeconds;
 use crate::tls::config::{Group, PkiSpec, Suite, Version};
 use crate::units::Bytes;
+use crate::wire::packet::Packet;
+
+mod milestone;
+
+pub use milestone::Milestone;
 
 /// A lab, ready to run.
 #[derive(Debug, Clone)]
@@ -46,6 +51,9 @@ pub struct Plan {
     pub main_taps: Vec<usize>,
     /// How TCP behaves on the nodes that say so, by their numbers in the topology.
     pub tcp: BTreeMap<usize, Tcp>,
+    /// Of the NICs of resolvers among these: addresses whose packets the main capture has from their own NICs, and not
+    /// once more from here.
+    pub told_elsewhere: BTreeMap<usize, Vec<IpAddr>>,
     /// Keys and certificates.
     pub pki: PkiSpec,
     /// Programs: node (index into the topology) and what runs there.
@@ -91,6 +99,18 @@ pub enum Mark {
 }
 
 impl Plan {
+    /// Whether a packet at a tap belongs into the main capture.
+    #[must_use]
+    pub fn in_main(&self, crossing: &Crossing<'_>) -> bool {
+        let tap = crossing.tap.0;
+        let Some(elsewhere) = self.told_elsewhere.get(&tap) else {
+            return self.main_taps.contains(&tap);
+        };
+        let told = Packet::read(crossing.bytes)
+            .is_some_and(|p| elsewhere.contains(&p.source) || elsewhere.contains(&p.destination));
+        self.main_taps.contains(&tap) && !told
+    }
+
     /// A node that is a real program, when there is one: such a lab runs on TUN devices only.
     #[must_use]
     pub fn program(&self) -> Option<&Name> {
@@ -207,6 +227,13 @@ pub enum Action {
     Attack(Attempt),
     /// The network itself changes.
     Network(Change),
+    /// A name server answers with an address no more, or again.
+    Publish {
+        /// The address.
+        address: IpAddr,
+        /// Whether it does.
+        published: bool,
+    },
 }
 
 /// An http or https URL, in parts.
@@ -242,65 +269,6 @@ impl fmt::Display for Url {
             write!(f, ":{}", self.port)?;
         }
         f.write_str(&self.target)
-    }
-}
-
-/// A moment in the life of the first request, by which timelines are compared. In order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Milestone {
-    /// The name is asked for.
-    DnsQuery,
-    /// The SYN to the load balancer leaves.
-    TcpSyn,
-    /// The three-way handshake is complete at the user.
-    TcpEstablished,
-    /// The ClientHello leaves.
-    ClientHello,
-    /// TLS is established at the user.
-    TlsEstablished,
-    /// The request leaves the user.
-    RequestSent,
-    /// The request is at the load balancer.
-    RequestAtAlb,
-    /// The SYN to the target leaves.
-    TargetSyn,
-    /// The request leaves for the target.
-    RequestToTarget,
-    /// The application has the request.
-    RequestAtApp,
-    /// The application's response leaves.
-    ResponseFromApp,
-    /// The response is at the load balancer.
-    ResponseAtAlb,
-    /// The response leaves, encrypted again.
-    ResponseFromAlb,
-    /// The response is at the user, whole.
-    ResponseAtUser,
-}
-
-impl Milestone {
-    /// All of them in order, with their words in lab files.
-    pub const WORDS: [(&str, Self); 14] = [
-        ("dns-query", Self::DnsQuery),
-        ("tcp-syn", Self::TcpSyn),
-        ("tcp-established", Self::TcpEstablished),
-        ("client-hello", Self::ClientHello),
-        ("tls-established", Self::TlsEstablished),
-        ("request-sent", Self::RequestSent),
-        ("request-at-alb", Self::RequestAtAlb),
-        ("target-syn", Self::TargetSyn),
-        ("request-to-target", Self::RequestToTarget),
-        ("request-at-app", Self::RequestAtApp),
-        ("response-from-app", Self::ResponseFromApp),
-        ("response-at-alb", Self::ResponseAtAlb),
-        ("response-from-alb", Self::ResponseFromAlb),
-        ("response-at-user", Self::ResponseAtUser),
-    ];
-
-    /// Its word in lab files.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        Self::WORDS[self as usize].0
     }
 }
 
@@ -508,6 +476,17 @@ pub enum Check {
     },
     /// Packets were dropped.
     Dropped(Dropped),
+    /// Something about a look-up at a client, or about an answer of a DNS server.
+    Dns {
+        /// The node.
+        node: Name,
+        /// The name that is asked for.
+        name: String,
+        /// Which of its look-ups or answers of that name, from 1.
+        nth: usize,
+        /// What.
+        check: DnsCheck,
+    },
     /// A node's step failed.
     Failed {
         /// The node.
@@ -614,6 +593,23 @@ pub enum Outcome {
     Fails(String),
 }
 
+/// What a look-up or an answer should be: whatever is said must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DnsCheck {
+    /// The type of records, as in "A"; for servers.
+    pub kind: Option<String>,
+    /// The addresses at a client, or the data of the answer section at a server, in this order.
+    pub answer: Option<Vec<String>>,
+    /// There is no answer, for a reason that says this.
+    pub fails: Option<String>,
+    /// How long it takes, exactly.
+    pub takes: Option<Duration>,
+    /// Whether it was known without asking.
+    pub from_cache: Option<bool>,
+    /// What carried the last question.
+    pub by: Option<Transport>,
+}
+
 /// A display filter, as written and as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PacketFilter {
@@ -649,6 +645,7 @@ impl Check {
             | Self::Target { .. }
             | Self::Overheard { .. }
             | Self::Dropped(_)
+            | Self::Dns { .. }
             | Self::Failed { .. }
             | Self::Logged { .. }
             | Self::Program { .. } => false,

@@ -1,7 +1,6 @@
 //! What the programs on the nodes are told.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use super::decode::{Fields, Item, all};
 use super::network::{Network, Programs};
@@ -43,7 +42,8 @@ pub(super) fn read<'a>(
         let mut ports = BTreeSet::new();
         let of_node = [
             programs.browser.and_then(|i| reader.browser(i)),
-            programs.resolver.and_then(dns::resolver),
+            programs.resolver.and_then(|i| dns::resolver(i, network)),
+            name_server(&programs),
             programs.alb.and_then(|i| reader.alb(i, &mut ports)),
             programs.app.and_then(|i| app::app(i, &mut ports)),
         ];
@@ -63,7 +63,7 @@ pub(super) struct Reader<'n, 'a> {
 impl Reader<'_, '_> {
     fn browser(&self, item: Item<'_>) -> Option<Role> {
         let mut table = item.fields()?;
-        let resolver = table.or("resolver", None, |i| self.resolver_address(i).map(Some));
+        let resolver = table.or("resolver", None, |i| dns::stub(i, self.network).map(Some));
         let tls = speech::client(&mut table, self.pki);
         let user_agent = table.or("user-agent", "Mozilla/5.0".to_owned(), Item::header_value);
         let cookie = table.or("cookie", None, |i| i.header_value().map(Some));
@@ -88,8 +88,11 @@ impl Reader<'_, '_> {
         let mut table = item.fields()?;
         let run = table.or("run", Vec::new(), command);
         let ready = table.or("ready", port, |i| i.port().map(Some));
-        let known = browser.as_ref().and_then(|b| b.resolver);
-        let resolver = table.or("resolver", known, |i| self.resolver_address(i).map(Some));
+        let known = browser.as_ref().and_then(|b| b.resolver.as_ref());
+        let known = known.and_then(|stub| stub.servers.first().copied());
+        let resolver = table.or("resolver", known, |i| {
+            dns::server(i, self.network).map(Some)
+        });
         let known = browser.map(|b| b.tls.trust).unwrap_or_default();
         let trust = table.or("trust", known, |i| i.each(|a| self.pki.authority_of(a)));
         let files = table.or("files", BTreeMap::new(), |item| {
@@ -130,21 +133,17 @@ impl Reader<'_, '_> {
         };
         Some((name.to_owned(), content))
     }
+}
 
-    /// A node that runs a resolver, or an IP address.
-    fn resolver_address(&self, item: Item<'_>) -> Option<IpAddr> {
-        let word = item.text()?;
-        if let Ok(address) = word.parse() {
-            return Some(address);
-        }
-        let node = self.network.node(&item, word)?;
-        if self.network.nodes[node].programs.resolver.is_none() {
-            let message = format!("`{word}` runs no resolver");
-            item.wrong(message, "expected a node with `resolver = { … }`", None);
-            return None;
-        }
-        self.network.only_address(&item, node)
+/// A name server and a resolver would both listen on port 53.
+fn name_server(programs: &Programs<'_>) -> Option<Role> {
+    let item = programs.name_server?;
+    if programs.resolver.is_some() {
+        let label = "expected a node of its own for it";
+        let message = "a resolver listens on port 53 of this node already";
+        item.wrong_key(message, label, None);
     }
+    dns::name_server(item)
 }
 
 /// A program and its arguments.

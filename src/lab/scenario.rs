@@ -14,6 +14,7 @@ use super::security_group;
 
 mod alb;
 mod app;
+mod dns;
 mod url;
 
 /// Reads the list `step`: at least one.
@@ -133,6 +134,15 @@ fn step(
             at: at?,
             node: node.name.clone(),
             action: renewed?,
+        });
+    }
+    if node.programs.name_server.is_some() {
+        let changed = dns::change(&mut action);
+        action.finish();
+        return Some(Step {
+            at: at?,
+            node: node.name.clone(),
+            action: changed?,
         });
     }
     let get = action.required("get", "\"https://your-app.com/\"");

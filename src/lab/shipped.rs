@@ -88,6 +88,7 @@ pub(super) const LABS: &[Shipped] = &embed![
     "vpc/acl-without-ephemeral-ports.fixed",
     "alb/syn-dropped",
     "alb/syn-dropped.fixed",
+    "dns/resolution",
     "real-all",
     "real-curl",
     "real-nginx",
@@ -104,7 +105,7 @@ pub(super) const LABS: &[Shipped] = &embed![
 ];
 
 /// Named as in `base = "three-tier"`, with `base/` before.
-pub(super) const BASES: [Shipped; 1] = embed!["base/three-tier"];
+pub(super) const BASES: &[Shipped] = &embed!["base/three-tier", "base/dns"];
 
 /// The base called `name`.
 pub(super) fn base(name: &str) -> Option<&'static str> {
@@ -143,7 +144,7 @@ mod tests {
             "",
             &mut found,
         );
-        let embedded = LABS.iter().chain(&BASES).map(|s| s.name.to_owned());
+        let embedded = LABS.iter().chain(BASES).map(|s| s.name.to_owned());
         assert_eq!(found, embedded.collect());
         assert!(LABS.iter().all(|s| !s.name.starts_with("base/")));
     }

@@ -1,20 +1,19 @@
 //! Which NICs the main capture taps: each path once, where it is initiated, so that no packet appears twice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::plan::{Action, Step};
 use crate::net::topology::Topology;
 use crate::role::config::Role;
 
+/// A resolver that asks others has one NIC for these and for its clients, as a rule: of it only what is not the clients'.
+pub(super) type MainTaps = (Vec<usize>, BTreeMap<usize, Vec<IpAddr>>);
+
 /// Every NIC of a node with a browser, of an attacker, the server's side of nodes in the middle, and
 /// the NICs through which load balancers reach their targets, unless clients
-/// come in through them.
-pub(super) fn main_taps(
-    topology: &Topology,
-    roles: &[(usize, Role)],
-    steps: &[Step],
-) -> Vec<usize> {
+/// come in through them, and those through which resolvers ask others.
+pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)], steps: &[Step]) -> MainTaps {
     let mut taps = BTreeSet::new();
     let mut clients = Vec::new();
     let mut published = Vec::new();
@@ -27,7 +26,7 @@ pub(super) fn main_taps(
                     clients.extend(nics.iter().map(|nic| topology.nics[*nic].address));
                 }
             }
-            Role::Resolver(resolver) => published.extend(resolver.zone.values().flatten()),
+            Role::Resolver(resolver) => published.extend(resolver.published()),
             // A program that is no server is a client.
             Role::Program(program) if program.ready.is_none() => {
                 let nics = &topology.nodes[*node].nics;
@@ -38,6 +37,23 @@ pub(super) fn main_taps(
             Role::Interceptor(_) => taps.extend(topology.nodes[*node].nics.get(1)),
             Role::Attacker(_) => taps.extend(&topology.nodes[*node].nics),
             Role::Alb(_) | Role::App(_) | Role::Program(_) => {}
+        }
+    }
+    let mut elsewhere = BTreeMap::new();
+    let told = taps.iter().map(|nic| topology.nics[*nic].address);
+    let told: Vec<IpAddr> = told.collect();
+    for (node, role) in roles {
+        let Role::Resolver(resolver) = role else {
+            continue;
+        };
+        for nic in resolver
+            .asks()
+            .iter()
+            .filter_map(|a| way_out(topology, *node, *a))
+        {
+            if taps.insert(nic) {
+                elsewhere.insert(nic, told.clone());
+            }
         }
     }
     for (node, role) in roles {
@@ -55,7 +71,7 @@ pub(super) fn main_taps(
         let ways = targets.filter_map(|t| way_out(topology, *node, t.address.ip()));
         taps.extend(ways.filter(|nic| !entered.contains(nic)));
     }
-    taps.into_iter().collect()
+    (taps.into_iter().collect(), elsewhere)
 }
 
 /// Whether all that a node fetches is at addresses that no load balancer has.
@@ -76,7 +92,8 @@ fn is_elsewhere(topology: &Topology, node: usize, roles: &[(usize, Role)], steps
         | Action::Renew { .. }
         | Action::Serve(_)
         | Action::Attack(_)
-        | Action::Network(_) => &[],
+        | Action::Network(_)
+        | Action::Publish { .. } => &[],
     });
     urls.all(|url| {
         url.host

@@ -231,7 +231,7 @@ fn the_expected_moments_follow_from_the_delays() {
                 Role::Browser(b) => browser = Some(b),
                 Role::Alb(a) => alb = Some(a),
                 Role::App(a) => app = Some(a),
-                Role::Resolver(r) => assert_eq!(r.takes, Duration::ZERO),
+                Role::Resolver(r) => assert_eq!(r.service.takes, Duration::ZERO),
                 Role::Program(_) | Role::Interceptor(_) | Role::Attacker(_) => unreachable!(),
             }
         }

@@ -2,7 +2,7 @@
 //! class. Only what the capture has shown so far is known here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::rows::{end_name, end_names, speakers};
 use super::text::{millis, printable};
@@ -17,6 +17,7 @@ use crate::wire::packet::Packet;
 
 mod alteration;
 mod attack;
+mod dns;
 mod filters;
 mod http2;
 mod tls;
@@ -37,6 +38,8 @@ pub struct Annotator {
     attacks: Vec<(Name, Attack)>,
     /// What links did.
     altered: alteration::Alterations,
+    /// DNS questions: when each was first asked, under its ends, name and type.
+    asked: BTreeMap<(SocketAddr, SocketAddr, String, String), Instant>,
     /// Challenge ACKs: when, from where, to where.
     challenges: Vec<(Instant, SocketAddr, SocketAddr)>,
     refusals: filters::Refusals,
@@ -214,15 +217,13 @@ impl Annotator {
     ) -> Option<String> {
         let Ends { from, to, .. } = ends;
         match message {
-            Message::DnsQuery { name, .. } => Some(format!(
-                "DNS query: {from} asks {to} for the address of {name}. It is not encrypted: anyone on the path \
-                 reads the name."
-            )),
-            Message::DnsAnswer {
-                name,
-                addresses,
-                response_code,
-            } => Some(dns_answer(plan, name, addresses, response_code)),
+            Message::DnsQuery { name, kind } => {
+                let asked = (frame.source, frame.destination, name.clone(), kind.clone());
+                let first = *self.asked.entry(asked).or_insert(frame.at);
+                let again = (first < frame.at).then(|| frame.at - first);
+                Some(dns::query((name, kind), frame, ends, again))
+            }
+            Message::DnsAnswer { .. } => dns::answer(plan, message, ends),
             Message::Tls(tls) => self.tls(tls, frame, ends),
             Message::HttpRequest(head) => Some(self.request(head, frame, ends, plan)),
             Message::HttpResponse(head) => Some(self.response(head, ends)),
@@ -348,20 +349,6 @@ fn is_alb(plan: &Plan, node: &str) -> bool {
     let name = Name::new(node).ok();
     let role = name.and_then(|n| role_of(plan, &n).cloned());
     matches!(role, Some(Role::Alb(_)))
-}
-
-fn dns_answer(plan: &Plan, name: &str, addresses: &[IpAddr], response_code: &str) -> String {
-    if addresses.is_empty() {
-        return format!("DNS answer: {response_code}, no address for {name}.");
-    }
-    let all: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-    let to_alb = addresses.iter().all(|a| is_alb(plan, &end_name(plan, *a)));
-    let whose = if to_alb {
-        " That is the load balancer, not the application."
-    } else {
-        ""
-    };
-    format!("DNS answer: {name} is at {}.{whose}", all.join(", "))
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             )
         }
         Fact::LookupFailed { name, error } => ("lookup-failed", format!("{name}: {error}")),
+        Fact::Dns(fact) => (fact.word(), fact.to_string()),
         Fact::Connecting(flow) => ("connecting", format!("connects {flow}")),
         Fact::Connected(flow) => ("connected", format!("connected {flow}")),
         Fact::ConnectFailed { remote, error } => ("connect-failed", format!("{remote}: {error}")),

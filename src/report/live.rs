@@ -135,6 +135,7 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::StepFailed { .. } => Some(Tone::Bad),
         Fact::LookupSent { .. }
         | Fact::LookupAnswered { .. }
+        | Fact::Dns(_)
         | Fact::Connecting(_)
         | Fact::Connected(_)
         | Fact::Accepted(_)

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::text::printable;
 use crate::dissect::message::{
     Frame, Http2Kind, Http2Message, Message, TcpPart, TlsKind, TlsMessage,
 };
 use crate::wire::packet::Packet;
+
+mod dns;
 
 /// What a frame is, in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -283,21 +285,7 @@ fn ends(frame: &Frame) -> bool {
 fn name(message: &Message, lonely: bool) -> Option<String> {
     match message {
         Message::DnsQuery { name, kind } => Some(format!("{kind} {name}?")),
-        Message::DnsAnswer {
-            name,
-            addresses,
-            response_code,
-        } => Some(match addresses.first() {
-            Some(first) => {
-                let kind = match first {
-                    IpAddr::V4(_) => "A",
-                    IpAddr::V6(_) => "AAAA",
-                };
-                let all: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-                format!("{kind} {}", all.join(", "))
-            }
-            None => format!("{response_code} {name}"),
-        }),
+        Message::DnsAnswer { .. } => dns::answer(message),
         Message::HttpRequest(h) => {
             let name = format!("{} {}", h.method, h.target);
             Some(

@@ -74,6 +74,14 @@ pub(crate) fn millis(d: Duration) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
+/// A zone by its name, the root by what it is called.
+pub(crate) fn zone(name: &str) -> &str {
+    match name {
+        "<Root>" | "." => "the root",
+        other => other,
+    }
+}
+
 /// As in "1 packet", "2 packets".
 pub(crate) fn plural(n: usize, noun: &str) -> String {
     let s = if n == 1 { "" } else { "s" };

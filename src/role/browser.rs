@@ -5,7 +5,8 @@ mod exchange;
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Node, dns};
+use super::Node;
+use super::dns::Stub;
 use crate::event::Fact;
 use crate::role::config;
 use crate::stack::TcpStream;
@@ -16,6 +17,7 @@ pub struct Browser {
     node: Node,
     config: config::Browser,
     tls: ClientSetup,
+    resolver: Option<Stub>,
 }
 
 /// Where requests go.
@@ -34,8 +36,15 @@ pub struct Destination<'a> {
 impl Browser {
     /// A browser on `node`.
     #[must_use]
-    pub const fn new(node: Node, config: config::Browser, tls: ClientSetup) -> Self {
-        Self { node, config, tls }
+    pub fn new(node: Node, config: config::Browser, tls: ClientSetup) -> Self {
+        let stub = config.resolver.clone();
+        let resolver = stub.map(|stub| Stub::new(node.clone(), stub));
+        Self {
+            node,
+            config,
+            tls,
+            resolver,
+        }
     }
 
     /// Fetches pages over one connection, which is closed after them. What happened is in the trace; a failure also as the step's.
@@ -49,11 +58,10 @@ impl Browser {
         let addresses = match to.host.parse::<IpAddr>() {
             Ok(address) => vec![address],
             Err(_) => {
-                let resolver = self
-                    .config
-                    .resolver
-                    .ok_or_else(|| format!("no resolver to ask for {}", to.host))?;
-                dns::look_up(&self.node, resolver, to.host).await?
+                let resolver = self.resolver.as_ref();
+                let resolver =
+                    resolver.ok_or_else(|| format!("no resolver to ask for {}", to.host))?;
+                resolver.look_up(to.host).await?
             }
         };
         let stream = self.connect(&addresses, to.port).await?;

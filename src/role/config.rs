@@ -15,7 +15,10 @@ pub use attack::{
     Attacker, Attempt, Guess, Interceptor, Manner, RecordChoice, Side, Stolen, Terminate, Victim,
 };
 pub use browser::Browser;
-pub use dns::Resolver;
+pub(crate) use dns::server_name;
+pub use dns::{
+    Alias, Asking, DnsService, DnsSource, Keeps, PAYLOAD, Recursion, Resolver, Stub, Zone,
+};
 pub use program::{FileContent, Program};
 
 /// The program on a node.

@@ -18,13 +18,12 @@ pub mod app;
 pub mod attacker;
 pub mod browser;
 pub mod config;
-mod dns;
+pub mod dns;
 mod http;
 mod http2;
 pub mod interceptor;
 mod message;
 pub mod program;
-pub mod resolver;
 mod signal;
 
 /// What a program has of its node. Cloning shares it.

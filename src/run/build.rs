@@ -14,7 +14,7 @@ use crate::rng::{Entropy, Seed};
 use crate::role::attacker::{Attacker, Ear};
 use crate::role::browser::{Browser, Destination};
 use crate::role::config::{Attempt, Manner, Role};
-use crate::role::{Chance, Node, alb, app, interceptor, resolver};
+use crate::role::{Chance, Node, alb, app, dns, interceptor};
 use crate::stack::TcpOptions;
 use crate::tls::authority::Pki;
 use crate::tls::client::ClientSetup;
@@ -94,6 +94,7 @@ pub(super) fn populate(
     let mut balancers = BTreeMap::new();
     let mut attackers = BTreeMap::new();
     let mut applications = BTreeMap::new();
+    let mut name_servers = BTreeMap::new();
     for (index, role) in &plan.roles {
         let name = plan.topology.nodes[*index].name.clone();
         let node = Node {
@@ -123,7 +124,9 @@ pub(super) fn populate(
             }
             // Running already.
             Role::Program(_) => Ok(()),
-            Role::Resolver(config) => resolver::start(node, config.clone()),
+            Role::Resolver(config) => dns::start(node, config).map(|server| {
+                name_servers.insert(name.clone(), server);
+            }),
             Role::App(config) => app::start(node, config.clone()).map(|application| {
                 applications.insert(name.clone(), Rc::new(application));
             }),
@@ -231,6 +234,18 @@ pub(super) fn populate(
                 world.executor().spawn_foreground(async move {
                     clock.sleep(at).await;
                     control.change(change);
+                });
+            }
+            Action::Publish { address, published } => {
+                let server = name_servers.get(&step.node).cloned();
+                let server = server.ok_or_else(|| RunError::CannotAct(step.node.to_string()))?;
+                world.executor().spawn_foreground(async move {
+                    clock.sleep(at).await;
+                    if published {
+                        server.restore(address);
+                    } else {
+                        server.withdraw(address);
+                    }
                 });
             }
             Action::Run(command) => {

@@ -118,7 +118,7 @@ impl Sink for Live {
     fn crossing(&mut self, crossing: &Crossing<'_>) {
         self.counts.all += 1;
         // A packet that is lost before it passes a tap of the main capture is told as an event.
-        if !self.plan.main_taps.contains(&crossing.tap.0) {
+        if !self.plan.in_main(crossing) {
             self.files.packet(crossing, None);
             return;
         }

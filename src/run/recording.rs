@@ -123,7 +123,7 @@ impl Sink for Recording {
         record.observed.push(eyes.observer.frame(crossing, name));
         let mut comments = None;
         if let Some(eyes) = &mut self.main_eyes
-            && plan.main_taps.contains(&tap)
+            && plan.in_main(crossing)
             && !self.forged.contains(&crossing.packet)
         {
             if crossing.direction == Direction::Out && plan.attacks(plan.topology.nics[tap].node) {

@@ -275,7 +275,10 @@ fn inhabited(plan: &Plan, steps: bool) -> Plan {
             *role = Role::Program(Program {
                 run: Vec::new(),
                 ready: None,
-                resolver: browser.resolver,
+                resolver: browser
+                    .resolver
+                    .as_ref()
+                    .and_then(|r| r.servers.first().copied()),
                 trust: browser.tls.trust.clone(),
                 files: std::collections::BTreeMap::new(),
                 root: false,

@@ -30,6 +30,8 @@ pub struct Dns {
     pub answers: Vec<Answer>,
     /// The authority and additional sections, without EDNS.
     pub others: Vec<Answer>,
+    /// The largest datagram that the sender takes, when it knows EDNS (RFC 6891 §6.2.3).
+    pub payload_max: Option<u16>,
     /// Number of records in the authority section.
     pub authority_count: u16,
     /// Number of records in the additional section, EDNS included.
@@ -69,6 +71,15 @@ pub enum Data {
     CanonicalName(String),
     /// NS.
     NameServer(String),
+    /// TXT: its strings.
+    Text(Vec<String>),
+    /// SOA.
+    StartOfAuthority {
+        /// The primary server.
+        primary: String,
+        /// How long it is kept that there is nothing, in seconds (RFC 2308 §4).
+        minimum_s: u32,
+    },
     /// Another type.
     Other,
 }
@@ -103,6 +114,7 @@ impl Dns {
                 .chain(&message.additionals)
                 .map(answer)
                 .collect(),
+            payload_max: message.edns.as_ref().map(|e| e.max_payload()),
             authority_count: number(8)?,
             additional_count: number(10)?,
         })
@@ -115,9 +127,40 @@ impl Dns {
             .iter()
             .filter_map(|a| match a.data {
                 Data::Address(address) => Some(address),
-                Data::CanonicalName(_) | Data::NameServer(_) | Data::Other => None,
+                Data::CanonicalName(_)
+                | Data::NameServer(_)
+                | Data::Text(_)
+                | Data::StartOfAuthority { .. }
+                | Data::Other => None,
             })
             .collect()
+    }
+
+    /// The names that CNAMEs in the answer section lead to.
+    #[must_use]
+    pub fn aliases(&self) -> Vec<String> {
+        let names = self.answers.iter().filter_map(|a| match &a.data {
+            Data::CanonicalName(name) => Some(name.clone()),
+            Data::Address(_)
+            | Data::NameServer(_)
+            | Data::Text(_)
+            | Data::StartOfAuthority { .. }
+            | Data::Other => None,
+        });
+        names.collect()
+    }
+
+    /// The zone whose servers it refers to, when it answers nothing else (RFC 1034 §4.3.1).
+    #[must_use]
+    pub fn referral(&self) -> Option<String> {
+        /// The flag AA.
+        const AUTHORITATIVE: u16 = 0x0400;
+        if !self.answers.is_empty() || self.rcode != 0 || self.flags & AUTHORITATIVE != 0 {
+            return None;
+        }
+        let mut zones = self.others.iter();
+        let zone = zones.find(|a| matches!(a.data, Data::NameServer(_)))?;
+        Some(zone.name.clone())
     }
 }
 
@@ -135,6 +178,14 @@ fn answer(record: &Record) -> Answer {
             RData::AAAA(a) => Data::Address(a.0.into()),
             RData::CNAME(n) => Data::CanonicalName(plain(&n.0)),
             RData::NS(n) => Data::NameServer(plain(&n.0)),
+            RData::TXT(t) => {
+                let strings = t.txt_data.iter();
+                Data::Text(strings.map(|s| String::from_utf8_lossy(s).into()).collect())
+            }
+            RData::SOA(s) => Data::StartOfAuthority {
+                primary: plain(&s.mname),
+                minimum_s: s.minimum,
+            },
             _ => Data::Other,
         },
     }

@@ -8,6 +8,7 @@ use crate::net::topology::Topology;
 
 mod attack;
 mod certificate;
+mod dns;
 mod http;
 mod log;
 mod packets;
@@ -27,6 +28,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("program", |r, t| r.program(t)),
     ("attack", |r, t| r.attack(t)),
     ("failed", |r, t| r.failed(t)),
+    ("dns", |r, t| r.dns(t)),
     ("tcp", |r, t| r.tcp(t)),
     ("tls", |r, t| r.tls(t)),
     ("keys", |r, t| r.keys(t)),

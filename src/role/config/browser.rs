@@ -1,14 +1,13 @@
 //! Users' clients.
 
-use std::net::IpAddr;
-
+use super::Stub;
 use crate::tls::config::ClientTls;
 
 /// A user's HTTPS client: looks up, connects, validates, asks.
 #[derive(Debug, Clone)]
 pub struct Browser {
-    /// Where it asks for names (UDP port 53).
-    pub resolver: Option<IpAddr>,
+    /// How it asks for names.
+    pub resolver: Option<Stub>,
     /// How it speaks TLS.
     pub tls: ClientTls,
     /// Value of the User-Agent header.
