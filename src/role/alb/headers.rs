@@ -7,7 +7,7 @@ use super::error::Refusal;
 use super::{Client, mutual};
 use crate::role::Node;
 use crate::role::config::{Attributes, ForwardedFor};
-use crate::wire::http1::{Fields, Framing, RequestHead, Version, is_token_byte};
+use crate::wire::http1::{Fields, RequestHead, Version, is_token_byte};
 
 /// The load balancer's own fields.
 const FORWARDED_FOR: &str = "X-Forwarded-For";
@@ -125,7 +125,8 @@ pub(super) fn leave_connection(fields: &mut Fields) {
 }
 
 /// Makes the head one for a target's connection: what speaks of the client's stays behind, and so does what the front
-/// has answered itself.
+/// has answered itself. `Content-Length` beside `Transfer-Encoding` is passed on, though RFC 9112 §6.3 asks for its
+/// removal: what an ambiguous request does to a target is what the desync mitigation mode is about.
 pub(super) fn leave_front(head: &mut RequestHead, upgrade: Option<&str>) {
     leave_connection(&mut head.fields);
     if let Some(protocol) = upgrade {
@@ -134,10 +135,6 @@ pub(super) fn leave_front(head: &mut RequestHead, upgrade: Option<&str>) {
     }
     if head.fields.has_member("expect", "100-continue") {
         head.fields.remove("expect");
-    }
-    // The transfer coding rules; a length beside it is not passed on (RFC 9112 §6.3).
-    if head.framing() == Ok(Framing::Chunked) {
-        head.fields.remove("content-length");
     }
     if let Some((_, path)) = absolute(&head.target) {
         head.target = if path.starts_with('/') {

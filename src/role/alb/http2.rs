@@ -4,11 +4,14 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::io;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use hyper::body::Incoming;
+use bytes::Bytes;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::header::{
     CONNECTION, COOKIE, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
 };
@@ -20,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::role::Node;
 use crate::role::http::{Body, Io, Timer, close};
 use crate::role::http2::{Shared, Tasks};
+use crate::time::{Clock, Instant, Sleep};
 
 /// Streams of one connection that may be open at once (SETTINGS_MAX_CONCURRENT_STREAMS).
 const STREAMS_AT_ONCE: u32 = 128;
@@ -27,47 +31,172 @@ const STREAMS_AT_ONCE: u32 = 128;
 /// After so many requests a connection is ended with GOAWAY (AWS "Troubleshoot your Application Load Balancers").
 pub(super) const REQUESTS_MAX: usize = 10_000;
 
-/// Serves one connection to its end.
+/// What ends a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// As many requests.
+    Requests(usize),
+    /// A request after this moment: the client keep-alive duration.
+    Until(Instant),
+    /// No stream open for so long. PING is no traffic (AWS "Application Load Balancers", "Connection idle timeout").
+    Idle(Duration),
+}
+
+/// The limits of a connection.
+pub(super) struct Limits {
+    /// [`Limit::Requests`].
+    pub(super) requests: usize,
+    /// [`Limit::Until`].
+    pub(super) until: Instant,
+    /// [`Limit::Idle`].
+    pub(super) idle: Duration,
+}
+
+/// What is known of the streams of a connection.
+struct Streams {
+    clock: Clock,
+    open: Cell<usize>,
+    /// When the last one ended.
+    rested: Cell<Instant>,
+    requests: Cell<usize>,
+    /// The limit that was reached by a request.
+    reached: Cell<Option<Limit>>,
+}
+
+impl Streams {
+    /// A request came: a stream is open until what is returned is dropped.
+    fn begin(self: &Rc<Self>, limits: &Limits) -> Open {
+        self.open.set(self.open.get() + 1);
+        self.requests.set(self.requests.get() + 1);
+        if self.requests.get() >= limits.requests {
+            self.reached.set(Some(Limit::Requests(limits.requests)));
+        } else if self.clock.now() >= limits.until {
+            self.reached.set(Some(Limit::Until(limits.until)));
+        }
+        Open(self.clone())
+    }
+
+    /// Ready when no stream has been open for `idle`.
+    fn poll_idle(
+        &self,
+        cx: &mut Context<'_>,
+        idle: Duration,
+        timer: &mut Option<Sleep>,
+    ) -> Poll<()> {
+        loop {
+            let now = self.clock.now();
+            if self.open.get() > 0 {
+                self.rested.set(now);
+            }
+            let due = self.rested.get() + idle;
+            if now >= due {
+                return Poll::Ready(());
+            }
+            let sleep = timer.get_or_insert_with(|| self.clock.sleep_until(due));
+            ready!(Pin::new(sleep).poll(cx));
+            *timer = None;
+        }
+    }
+}
+
+/// An open stream.
+struct Open(Rc<Streams>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+        self.0.rested.set(self.0.clock.now());
+    }
+}
+
+/// A response's body that keeps its stream open.
+struct Held {
+    body: Body,
+    _open: Open,
+}
+
+impl hyper::body::Body for Held {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        self.body.as_mut().poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Serves one connection to its end. `leaving` is told of the limit that ends it.
 pub(super) async fn serve<S, F>(
     node: &Node,
     stream: S,
-    requests_max: usize,
+    limits: Limits,
+    leaving: impl Fn(Limit),
     handle: impl Fn(Request<Incoming>) -> F,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
     F: Future<Output = Response<Body>> + 'static,
 {
     let stream = Shared::new(stream);
-    let streams = Tasks::new(node.executor.clone());
-    let count = Rc::new(Cell::new(0));
-    let counted = count.clone();
-    let service = service_fn(move |request| {
-        counted.set(counted.get() + 1);
-        let response = handle(request);
-        async move { Ok::<_, Infallible>(without_connection_headers(response.await)) }
+    let tasks = Tasks::new(node.executor.clone());
+    let streams = Rc::new(Streams {
+        clock: node.clock.clone(),
+        open: Cell::new(0),
+        rested: Cell::new(node.clock.now()),
+        requests: Cell::new(0),
+        reached: Cell::new(None),
     });
-    let connection = hyper::server::conn::http2::Builder::new(streams.clone())
+    let idle = limits.idle;
+    let opened = streams.clone();
+    let service = service_fn(move |request| {
+        let open = opened.begin(&limits);
+        let response = handle(request);
+        async move {
+            let response = without_connection_headers(response.await);
+            let held = response.map(|body| -> Body { Box::pin(Held { body, _open: open }) });
+            Ok::<_, Infallible>(held)
+        }
+    });
+    let connection = hyper::server::conn::http2::Builder::new(tasks.clone())
         .timer(Timer::new(node.clock.clone()))
         .auto_date_header(false)
         .max_concurrent_streams(STREAMS_AT_ONCE)
         .serve_connection(Io::new(stream.clone()), service);
     let mut connection = pin!(connection);
-    let mut leaving = false;
+    let mut left = false;
+    let mut timer = None;
     // An error here is the client's: it went away, or did not speak HTTP/2. Its packets tell the story.
     let _ = poll_fn(|cx| {
         loop {
             if let Poll::Ready(end) = connection.as_mut().poll(cx) {
                 return Poll::Ready(end);
             }
-            if leaving || count.get() < requests_max {
+            if left {
                 return Poll::Pending;
             }
-            leaving = true;
+            let limit = match streams.reached.get() {
+                Some(limit) => limit,
+                None => {
+                    ready!(streams.poll_idle(cx, idle, &mut timer));
+                    Limit::Idle(idle)
+                }
+            };
+            left = true;
+            leaving(limit);
             connection.as_mut().graceful_shutdown();
         }
     })
     .await;
-    streams.ended().await;
+    tasks.ended().await;
     close(stream).await;
 }
 

@@ -225,7 +225,26 @@ impl Front {
     {
         let front = self.clone();
         let flow = client.flow;
-        http2::serve(&self.node, stream, http2::REQUESTS_MAX, move |request| {
+        let attributes = &self.config.attributes;
+        let limits = http2::Limits {
+            requests: http2::REQUESTS_MAX,
+            until: client.since + attributes.client_keep_alive,
+            idle: attributes.idle_timeout,
+        };
+        let leaving = |limit| {
+            self.node.fact(Fact::Serving(match limit {
+                http2::Limit::Requests(count) => Serving::LastRequest {
+                    flow,
+                    limit: format!("{count} requests came on this connection"),
+                },
+                http2::Limit::Until(_) => Serving::LastRequest {
+                    flow,
+                    limit: "the client keep-alive duration is over".into(),
+                },
+                http2::Limit::Idle(after) => Serving::IdleTimeout { flow, after },
+            }));
+        };
+        http2::serve(&self.node, stream, limits, leaving, move |request| {
             let (front, client) = (front.clone(), client.clone());
             let (head, body) = request_head(http2::as_http1(request).map(incoming));
             async move {
@@ -326,12 +345,20 @@ impl Front {
         request: Request,
         record: &mut Record,
     ) -> Result<FromTarget, Refusal> {
+        if request.head.method == "TRACE" {
+            return Err(Refusal::Method);
+        }
         let listener = headers::Listener {
             https: self.tls.borrow().is_some(),
             port: self.port,
             attributes: &self.config.attributes,
             http2: request.http2,
         };
+        let mut head = request.head;
+        head.fields = headers::forwarded(&self.node, &head, client, &listener)?;
+        headers::leave_front(&mut head, request.upgrade.as_deref());
+        let trace_id = head.fields.text(headers::TRACE_ID).map(str::to_owned);
+        record.with(|entry| entry.trace_id = trace_id);
         // Round robin over the registered targets, all of them healthy.
         let count = self.group.targets.len();
         let turn = self.turn.get();
@@ -353,11 +380,6 @@ impl Front {
             entry.matched_rule_priority = Some(0);
             entry.actions_executed.push("forward");
         });
-        let mut head = request.head;
-        head.fields = headers::forwarded(&self.node, &head, client, &listener)?;
-        headers::leave_front(&mut head, request.upgrade.as_deref());
-        let trace_id = head.fields.text(headers::TRACE_ID).map(str::to_owned);
-        record.with(|entry| entry.trace_id = trace_id);
         let to = ToTarget {
             head,
             body: request.body,

@@ -2,7 +2,7 @@
 //! another; those that came early wait (pipelining). The life of each:
 //!
 //! 1. `Line::head`: the head, within the limits; 408 or the connection's end when the idle timeout passes.
-//! 2. `judged`: what the front answers itself: 400, 405, 414, 501, 505, and what the desync mitigation mode refuses.
+//! 2. `judged`: what the front answers itself: 400, 414, 501, 505, and what the desync mitigation mode refuses.
 //! 3. `Line::take_in`: the body; `Expect: 100-continue` is answered here.
 //! 4. `Front::handle`: a target is asked. A client that goes away meanwhile is 460 in the access log.
 //! 5. `Line::respond`, and the next request; or `tunnel`, after a 101.
@@ -206,7 +206,6 @@ impl Front {
             return Err(Refusal::BadRequest("there is no Host".into()));
         }
         match head.method.as_str() {
-            "TRACE" => Err(Refusal::Method),
             "CONNECT" => Err(Refusal::BadRequest("CONNECT asks for a tunnel".into())),
             _ => Ok(Judged { framing, alone }),
         }
