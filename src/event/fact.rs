@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{
-    AccessRecord, Attack, CertificateDefect, CertificateFacts, ConnectionRecord, DnsFact, Flow,
-    HandshakeKind, KeyAgreement, Mismatch, PreMaster, Recovery, Serving,
+    AccessRecord, Attack, Balancing, CertificateDefect, CertificateFacts, ConnectionRecord,
+    DnsFact, Flow, HandshakeKind, KeyAgreement, Mismatch, PreMaster, Recovery, Serving,
 };
 use crate::name::Name;
 use crate::time::UnixSeconds;
@@ -185,6 +185,8 @@ pub enum Fact {
         /// Why this one, as in "healthy, round robin, 1 of 2".
         reason: String,
     },
+    /// The load balancer decided something about rules and targets.
+    Balancing(Balancing),
     /// An HTTP response left.
     ResponseSent {
         /// On which connection.
@@ -318,6 +320,7 @@ impl Fact {
             | Self::RequestSent { .. }
             | Self::RequestReceived { .. }
             | Self::TargetChosen { .. }
+            | Self::Balancing(_)
             | Self::ResponseSent { .. }
             | Self::ResponseReceived { .. }
             | Self::ProgramStarted { .. }

@@ -173,6 +173,7 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::LookupFailed { .. }
         | Fact::ConnectFailed { .. }
         | Fact::TargetChosen { .. }
+        | Fact::Balancing(_)
         | Fact::ProgramStarted { .. }
         | Fact::ProgramEnded { .. }
         | Fact::TargetFailed { .. }

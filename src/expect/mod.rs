@@ -13,6 +13,7 @@ use crate::time::{Instant, UnixSeconds};
 use crate::units::show_duration;
 
 pub(crate) mod attack;
+mod balancing;
 mod certificate;
 mod connection;
 mod dns;
@@ -146,6 +147,7 @@ fn rule(record: &Record<'_>, check: &Check) -> Ruling {
             value,
         } => http::header_at_app(record, node.as_ref(), header, value.as_deref()),
         Check::Status { node, status } => http::status(record, node, *status),
+        Check::Balancing { node, check } => balancing::check(record, node, check),
         Check::Target { node, address } => http::target(record, node, *address),
         Check::At { milestone, at } => timing::at(record, *milestone, *at),
         Check::Phase { from, to, takes } => timing::phase(record, *from, *to, *takes),

@@ -3,15 +3,22 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::decode::Item;
+use super::decode::{Fields, Item};
 use super::error::advice;
-use super::network::{Network, Shape};
 use super::roles::{Reader, own_port};
 use super::speech;
-use crate::role::config::{Alb, Listener, Role, Target, TargetGroup};
+use crate::role::config::{Action, Alb, Listener, Role, TargetGroup};
 use crate::tls::config::ServerTakes;
 
+mod action;
 mod attributes;
+mod group;
+mod rule;
+
+pub(super) use group::{target, target_group};
+
+/// Rules of a load balancer, the default ones not counted (AWS "Quotas for your Application Load Balancers").
+const RULES_MAX: usize = 100;
 
 impl Reader<'_, '_> {
     pub(super) fn alb(&self, item: Item<'_>, ports: &mut BTreeSet<u16>) -> Option<Role> {
@@ -32,10 +39,17 @@ impl Reader<'_, '_> {
                 tls.alpn.retain(|protocol| protocol != "h2");
             }
         }
-        let wanted = |g: &&TargetGroup| listeners.iter().any(|l| l.forward == g.name);
+        let rules: usize = listeners.iter().map(|l| l.rules.len()).sum();
+        if rules > RULES_MAX {
+            let message = format!("the load balancer has {rules} rules");
+            let label = format!("expected {RULES_MAX} at most, the default rules not counted");
+            item.wrong_key(message, label, None);
+        }
+        let wanted = |g: &&TargetGroup| listeners.iter().any(|l| l.groups().any(|n| n == g.name));
         Some(Role::Alb(Alb {
             name: name?,
             attributes,
+            zone: None,
             target_groups: self.groups.iter().filter(wanted).cloned().collect(),
             listeners,
             takes_in: takes.inward,
@@ -53,14 +67,26 @@ impl Reader<'_, '_> {
         let port = table.required("port", "443");
         let port = port.and_then(|i| own_port(i, ports));
         let tls = speech::server(&mut table, self.pki, takes);
-        let forward = table.required("forward", "\"web\"");
-        let forward = forward.and_then(|i| self.group_of(i));
+        let https = tls.as_ref().is_some_and(Option::is_some);
+        let rules = table.or("rule", Vec::new(), |i| self.rules(i, https));
+        let default = self.default_action(&mut table, https);
         table.finish();
         Some(Listener {
             port: port?,
             tls: tls?,
-            forward: forward?,
+            rules: rules?,
+            default: default?,
         })
+    }
+
+    /// What the default rule does: most forward.
+    fn default_action(&self, table: &mut Fields<'_>, https: bool) -> Option<Action> {
+        let others = ["redirect", "fixed-response"].map(|key| table.optional(key).is_some());
+        if others == [false, false] {
+            let forward = table.required("forward", "\"web\"");
+            return Some(Action::Forward(self.forward(forward?)?));
+        }
+        self.action(table, https)
     }
 
     fn group_of(&self, item: Item<'_>) -> Option<String> {
@@ -98,40 +124,5 @@ fn alb_takes(item: Item<'_>) -> Option<AlbTakes> {
         },
         inward: inward?,
         outward: outward?,
-    })
-}
-
-pub(super) fn target_group(item: Item<'_>, network: &Network<'_>) -> Option<TargetGroup> {
-    let name = item.key_name();
-    let mut table = item.fields()?;
-    let targets = table.required("targets", "[\"ec2-a:32768\"]");
-    let targets = targets.and_then(|i| i.each(|t| target(t, network)));
-    table.finish();
-    Some(TargetGroup {
-        name: name?.to_string(),
-        targets: targets?,
-    })
-}
-
-/// `ec2-a:32768`: a node with one address, and the port under which it is registered.
-fn target(item: Item<'_>, network: &Network<'_>) -> Option<Target> {
-    let text = item.text()?;
-    let parts = text.rsplit_once(':');
-    let parts = parts.and_then(|(node, port)| Some((node, port.parse::<u16>().ok()?)));
-    let Some((node, port @ 1..)) = parts else {
-        let label = "expected a node and a port such as \"ec2-a:32768\"";
-        item.wrong(format!("`{text}` is not a target"), label, None);
-        return None;
-    };
-    let index = network.node(&item, node)?;
-    if let Shape::Container { .. } = network.nodes[index].shape {
-        let message = format!("`{node}` is inside a docker host");
-        let label = "expected the docker host, and the port that it publishes";
-        item.wrong(message, label, None);
-        return None;
-    }
-    Some(Target {
-        node: network.nodes[index].name.clone(),
-        address: (network.only_address(&item, index)?, port).into(),
     })
 }

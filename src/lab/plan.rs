@@ -21,6 +21,10 @@ mod milestone;
 
 pub use milestone::Milestone;
 
+mod balancing;
+
+pub use balancing::{BalancingCheck, Count, HealthWanted, Span};
+
 /// A lab, ready to run.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -420,6 +424,13 @@ pub enum Check {
         /// Which address.
         address: IpAddr,
     },
+    /// Something that a load balancer decided.
+    Balancing {
+        /// Its node.
+        node: Name,
+        /// What.
+        check: BalancingCheck,
+    },
     /// The load balancer forwarded to this target.
     Target {
         /// Its node.
@@ -643,6 +654,7 @@ impl Check {
             | Self::At { .. }
             | Self::Phase { .. }
             | Self::Target { .. }
+            | Self::Balancing { .. }
             | Self::Overheard { .. }
             | Self::Dropped(_)
             | Self::Dns { .. }
@@ -669,27 +681,4 @@ pub enum Entries {
     Nth(usize),
     /// So many say the same.
     Count(u64),
-}
-
-/// A number or a bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
-    /// Exactly.
-    Exactly(u64),
-    /// At least.
-    AtLeast(u64),
-    /// At most.
-    AtMost(u64),
-}
-
-impl Count {
-    /// Whether `n` is as wanted.
-    #[must_use]
-    pub const fn admits(self, n: u64) -> bool {
-        match self {
-            Self::Exactly(m) => n == m,
-            Self::AtLeast(m) => n >= m,
-            Self::AtMost(m) => n <= m,
-        }
-    }
 }

@@ -14,6 +14,7 @@ use crate::net::topology::{Forwarding, NodeKind, Topology};
 use crate::role::config::Role;
 use crate::tls::config::Version;
 
+mod alb;
 mod attributes;
 mod base;
 mod links;

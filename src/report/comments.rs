@@ -19,6 +19,7 @@ mod alteration;
 mod attack;
 mod dns;
 mod filters;
+mod health;
 mod http2;
 mod tls;
 
@@ -40,6 +41,7 @@ pub struct Annotator {
     altered: alteration::Alterations,
     /// DNS questions: when each was first asked, under its ends, name and type.
     asked: BTreeMap<(SocketAddr, SocketAddr, String, String), Instant>,
+    probes: health::Probes,
     /// Challenge ACKs: when, from where, to where.
     challenges: Vec<(Instant, SocketAddr, SocketAddr)>,
     refusals: filters::Refusals,
@@ -65,6 +67,7 @@ impl Annotator {
     /// Something else happened: attacks are told where their packets come, refusals of certificates at their alert.
     pub fn event(&mut self, event: &Event) {
         self.altered.event(event);
+        self.probes.event(event);
         if let What::Fact(Fact::Attacked(attack)) = &event.what {
             self.attacks.push((event.node.clone(), *attack));
         }
@@ -98,15 +101,18 @@ impl Annotator {
         let speakers = Ends { from, to };
         let mut said = Vec::new();
         said.extend(self.altered.comment(frame));
+        let probed = self.probes.comment(frame, &speakers);
         // A copy is no retransmission, and opens nothing.
         if !self.altered.is_copy(frame) {
-            said.extend(self.tcp(frame, &ends, plan));
+            said.extend(self.tcp(frame, &ends, plan).filter(|_| probed.is_none()));
         }
         said.extend(attack::on_path(frame, plan));
         said.extend(self.attacked(frame));
         for message in &frame.messages {
-            said.extend(self.message(message, frame, &speakers, plan));
+            let text = self.message(message, frame, &speakers, plan);
+            said.extend(text.filter(|_| probed.is_none()));
         }
+        said.extend(probed);
         said.extend(self.fin(frame, &ends));
         if let Some(cause) = frame.lost {
             let why = self.refusals.of(frame.packet);

@@ -1,5 +1,6 @@
 //! Events in words.
 
+use super::balancing;
 use crate::event::{CertificateFacts, Event, Fact, HandshakeKind, What};
 use crate::wire::tls::group_name;
 
@@ -140,6 +141,7 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             ..
         } => ("target-chosen", format!("{target} at {address}: {reason}")),
         Fact::Serving(serving) => super::serving::words(serving),
+        Fact::Balancing(balancing) => balancing::words(balancing),
         Fact::ResponseSent { status, .. } => ("response-sent", format!("HTTP {status}")),
         Fact::ResponseReceived {
             stream,

@@ -133,7 +133,8 @@ const fn tone(fact: &Fact) -> Option<Tone> {
             | Serving::IdleTimeout { .. },
         )
         | Fact::StepFailed { .. } => Some(Tone::Bad),
-        Fact::LookupSent { .. }
+        Fact::Balancing(_)
+        | Fact::LookupSent { .. }
         | Fact::LookupAnswered { .. }
         | Fact::Dns(_)
         | Fact::Connecting(_)

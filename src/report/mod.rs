@@ -1,9 +1,11 @@
 //! Reports on a finished run: one format a file, pure functions of the record and its findings. What holds and what
 //! does not is decided in `expect`; nothing here prints or writes a file.
 
+mod balancing;
 pub mod comments;
 pub(crate) mod findings;
 mod happening;
+mod health;
 pub mod json;
 pub mod junit;
 mod ladder;

@@ -86,6 +86,9 @@ impl Told {
             return None;
         }
         let (from, to) = (&row.speakers.0, &row.speakers.1);
+        if is_probe(frame) {
+            return Some(("Health check".into(), vec![format!("{from} → {to}")]));
+        }
         match row.label.http.as_ref()? {
             Http::Request {
                 inside_tls: true,
@@ -129,6 +132,18 @@ impl Told {
             }
         }
     }
+}
+
+/// Whether a load balancer asks how a target is.
+fn is_probe(frame: &Frame) -> bool {
+    let by_agent = |h: &HttpHead| {
+        let mut agents = h.headers.iter();
+        agents.any(|(n, v)| {
+            n.eq_ignore_ascii_case("user-agent") && v.starts_with("ELB-HealthChecker/")
+        })
+    };
+    let mut messages = frame.messages.iter();
+    messages.any(|m| matches!(m, Message::HttpRequest(h) if by_agent(h)))
 }
 
 /// The requests or responses of HTTP/2 that a frame brings.

@@ -1,6 +1,7 @@
 //! The whole report for a terminal, and the plain ladder that is kept as a golden file.
 
 use super::findings::{self, verdict};
+use super::health;
 use super::ladder::{Ladder, WIDTH_MIN};
 use super::paint::{Paint, Tone};
 use super::refusal;
@@ -39,6 +40,7 @@ pub fn render(record: &Record<'_>, findings: &[Finding], layout: Layout) -> Stri
     let columns = width.max(WIDTH_MIN);
     for block in [
         timeline::render(record, width, paint),
+        health::render(record, columns, paint),
         refusal::block(record, columns, paint),
         who_reads::render(record, width, paint),
         findings::render(record, findings, width, paint),

@@ -7,7 +7,11 @@ mod browser;
 mod dns;
 mod program;
 
-pub use alb::{Alb, Attributes, DesyncMode, ForwardedFor, Listener, Target, TargetGroup};
+pub use alb::{
+    Action, Alb, Algorithm, Attributes, Condition, DesyncMode, FixedResponse, Forward,
+    ForwardedFor, HealthCheck, HealthyMinimum, Listener, Pattern, QueryPattern, Redirect, Rule,
+    SourceRange, Stickiness, StickinessKind, Target, TargetGroup, Weighted,
+};
 pub use app::{
     App, Believes, Content, Delivery, Failing, Fault, HttpsOnly, KeepAlive, Reply, Route, Service,
 };

@@ -2,11 +2,12 @@
 //! the clock and the trace of its node; it never sees a link.
 
 use std::cell::Cell;
+use std::fmt;
 use std::rc::Rc;
 
 use crate::event::{Fact, Flow, KeyAgreement, PreMaster, Trace};
 use crate::name::Name;
-use crate::rng::Entropy;
+use crate::rng::{Entropy, Rng};
 use crate::stack::Host;
 use crate::time::Clock;
 use crate::tls::facts::TlsFacts;
@@ -106,6 +107,11 @@ impl Chance {
         } else {
             Randomness::System
         }
+    }
+
+    /// Fills `bytes` with what every node that asks for `what` has.
+    fn shared(&self, what: fmt::Arguments<'_>, bytes: &mut [u8]) {
+        self.entropy.stream(what).fill_bytes(bytes);
     }
 
     /// Fills `bytes` for one more use.

@@ -7,6 +7,7 @@ use crate::name::Name;
 use crate::net::topology::Topology;
 
 mod attack;
+mod balancing;
 mod certificate;
 mod dns;
 mod http;
@@ -44,6 +45,10 @@ const FAMILIES: &[(&str, Family)] = &[
     ("never-sees", |r, t| r.never_sees(t)),
     ("target", |r, t| r.target(t)),
     ("dropped", |r, t| r.dropped(t)),
+    ("rule", |r, t| r.rule(t)),
+    ("chosen", |r, t| r.chosen(t)),
+    ("health", |r, t| r.health(t)),
+    ("fail-open", |r, t| r.fail_open(t)),
 ];
 
 /// Reads the list `expect`. Without a topology, which has mistakes then, links and taps are not looked up.

@@ -54,15 +54,26 @@ impl Reader<'_, '_> {
     }
 }
 
+/// The keys that say how many.
+const COUNTS: [&str; 3] = ["count", "at-least", "at-most"];
+
 /// How many.
 pub(super) fn count(table: &mut Fields<'_>) -> Option<Count> {
-    let item = table.exactly_one(&["count", "at-least", "at-most"])?;
+    let item = table.exactly_one(&COUNTS)?;
     let n = item.integer(0..=u64::MAX)?;
     Some(match item.key {
         "count" => Count::Exactly(n),
         "at-least" => Count::AtLeast(n),
         _ => Count::AtMost(n),
     })
+}
+
+/// How many, where `usual` need not be said.
+pub(super) fn count_or(table: &mut Fields<'_>, usual: Count) -> Option<Count> {
+    if COUNTS.map(|key| table.optional(key).is_some()) == [false; 3] {
+        return Some(usual);
+    }
+    count(table)
 }
 
 fn filter(item: Item<'_>) -> Option<PacketFilter> {

@@ -1,8 +1,9 @@
 //! Answers the load balancer makes itself (AWS "Troubleshoot your Application Load Balancers").
 
-use hyper::header::{CONTENT_TYPE, DATE, SERVER};
+use hyper::header::{CONTENT_TYPE, DATE, HeaderValue, LOCATION, SERVER};
 use hyper::{Response, StatusCode};
 
+use super::rule::Answer;
 use crate::role::http::{Body, full};
 use crate::time::UnixSeconds;
 
@@ -65,29 +66,47 @@ impl Refusal {
 
     /// The small page that comes with `Server: awselb/2.0`.
     pub(super) fn response(&self, date: UnixSeconds) -> Response<Body> {
-        let status = self.status();
-        let text = format!(
-            "{} {}",
-            status.as_u16(),
-            status.canonical_reason().unwrap_or_default()
-        );
-        let page = format!(
-            "<html>\r\n<head><title>{text}</title></head>\r\n<body>\r\n<center><h1>{text}</h1></center>\r\n</body>\r\n</html>\r\n"
-        );
-        let mut response = Response::new(full(page));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(
-            SERVER,
-            hyper::header::HeaderValue::from_static("awselb/2.0"),
-        );
-        if let Ok(date) = date.to_http_date().try_into() {
-            headers.insert(DATE, date);
-        }
-        headers.insert(
-            CONTENT_TYPE,
-            hyper::header::HeaderValue::from_static("text/html"),
-        );
-        response
+        own(self.status(), page(self.status()), "text/html", date)
     }
+}
+
+/// The answer that a rule says.
+pub(super) fn answered(answer: Answer, date: UnixSeconds) -> Response<Body> {
+    // A lab file cannot ask for another one.
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = answer.body.unwrap_or_else(|| page(status));
+    let mut response = own(status, body, answer.content_type, date);
+    // What a client sends may not fit: then it has no use for the place either.
+    if let Some(location) = answer.location.and_then(|l| l.try_into().ok()) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
+fn page(status: StatusCode) -> String {
+    let text = format!(
+        "{} {}",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or_default()
+    );
+    format!(
+        "<html>\r\n<head><title>{text}</title></head>\r\n<body>\r\n<center><h1>{text}</h1></center>\r\n</body>\r\n</html>\r\n"
+    )
+}
+
+fn own(
+    status: StatusCode,
+    body: String,
+    content_type: &'static str,
+    date: UnixSeconds,
+) -> Response<Body> {
+    let mut response = Response::new(full(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(SERVER, HeaderValue::from_static("awselb/2.0"));
+    if let Ok(date) = date.to_http_date().try_into() {
+        headers.insert(DATE, date);
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
 }

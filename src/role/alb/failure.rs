@@ -47,6 +47,9 @@ pub(super) enum Failure {
         /// The timeout.
         idle: Duration,
     },
+    /// The target was taken out, and its deregistration delay ended with the request under way.
+    #[error("the target's deregistration delay ended with the request under way")]
+    Deregistered,
     /// The client's request ended before its body did.
     #[error("the client closed before its request was whole")]
     RequestCut,
@@ -73,7 +76,8 @@ impl Failure {
             | Self::Closed(_)
             | Self::CutShort(_)
             | Self::Malformed(_)
-            | Self::HeadTooLong => 502,
+            | Self::HeadTooLong
+            | Self::Deregistered => 502,
             Self::ConnectTimeout(_) | Self::NoAnswer(_) | Self::BodyMissing { .. } => 504,
             Self::RequestCut => 400,
         }

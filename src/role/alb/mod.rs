@@ -3,14 +3,15 @@
 //! 1. `serve`: a listener accepts a TCP connection and, on an HTTPS listener, terminates TLS.
 //!    ALPN decides between HTTP/1.1 and HTTP/2.
 //! 2. `Front::handle`: the request's head is read, decrypted; the load balancer takes its time (`in`).
-//! 3. `targets::Choice`: a healthy target is chosen, round robin.
+//! 3. `route::Router`: the rules of the listener are gone through; with `forward` a target group and a target that is
+//!    healthy are chosen. Health is known beforehand: `probe` asks each target again and again.
 //! 4. `headers::forwarded`: X-Forwarded-For, -Proto, -Port and X-Amzn-Trace-Id are written.
 //! 5. `Pool::exchange`: an idle target connection is used again, or one is opened now: on demand, never before (AWS "How
 //!    Elastic Load Balancing works").
 //! 6. The response comes back; the load balancer takes its time (`out`); it leaves, encrypted again.
 //! 7. When the client closes, the front connection ends. The target connection waits for the next request, of any client.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::mem;
 use std::rc::Rc;
@@ -20,7 +21,7 @@ use hyper::body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Node;
-use super::config::{Alb, TargetGroup};
+use super::config::{Alb, Target};
 use super::http::{Body, empty, hyper_response, incoming, request_head, response_head};
 use crate::event::{CertificateFacts, Fact, Flow, Serving};
 use crate::stack::TcpStream;
@@ -30,22 +31,34 @@ use crate::wire::http1::{RequestHead, ResponseHead};
 
 mod access_log;
 mod arn;
+mod choose;
 mod connection_log;
 mod desync;
 mod error;
 mod exchange;
 mod failure;
 mod front;
+mod group;
 mod headers;
+mod health;
 mod http2;
 mod mutual;
 mod pool;
+mod probe;
+mod route;
+mod rule;
+mod sticky;
+mod under_way;
 
 use access_log::{Record, RequestLine};
 use connection_log::Connection;
 use error::Refusal;
 use exchange::{FromTarget, ToTarget};
+use failure::Failure;
+use group::Chosen;
 use pool::Pool;
+use route::{Groups, Routed, Router};
+use rule::RequestView;
 
 /// Room for connections that are not accepted yet.
 const BACKLOG: usize = 4096;
@@ -65,20 +78,15 @@ pub fn start(
     let mut fronts = Vec::new();
     let config = Rc::new(config.clone());
     let pool = Pool::new(node.clone(), config.attributes.idle_timeout);
+    let groups = route::groups(&node, &config);
     for (listener, tls) in config.listeners.iter().zip(sides) {
         let socket = node.host.listen(listener.port, BACKLOG)?;
-        let group = config
-            .target_groups
-            .iter()
-            .find(|g| g.name == listener.forward)
-            .ok_or(io::ErrorKind::NotFound)?;
         let front = Rc::new(Front {
             node: node.clone(),
             config: config.clone(),
-            group: group.clone(),
+            router: Router::new(&node, &config, listener, &groups)?,
             port: listener.port,
             tls: RefCell::new(tls.map(Rc::new)),
-            turn: Cell::new(0),
             pool: pool.clone(),
         });
         fronts.push(front.clone());
@@ -89,12 +97,13 @@ pub fn start(
             }
         });
     }
-    Ok(LoadBalancer { fronts })
+    Ok(LoadBalancer { fronts, groups })
 }
 
 /// A load balancer at work, for whoever runs it.
 pub struct LoadBalancer {
     fronts: Vec<Rc<Front>>,
+    groups: Groups,
 }
 
 impl LoadBalancer {
@@ -107,6 +116,23 @@ impl LoadBalancer {
                 port,
                 certificate: certificate.clone(),
             });
+        }
+    }
+}
+
+impl LoadBalancer {
+    /// Registers a target with a target group: it gets requests once it is healthy.
+    pub fn register(&self, group: &str, target: &Target) {
+        if let Some(group) = self.groups.get(group) {
+            group.register(target.clone());
+        }
+    }
+
+    /// Takes a target out of a target group: it gets no more requests, and those under way may last for the
+    /// deregistration delay.
+    pub fn deregister(&self, group: &str, target: &Target) {
+        if let Some(group) = self.groups.get(group) {
+            group.deregister(target.address);
         }
     }
 }
@@ -138,12 +164,10 @@ struct Client {
 struct Front {
     node: Node,
     config: Rc<Alb>,
-    group: TargetGroup,
+    router: Router,
     port: u16,
     /// How it speaks TLS; `None` for HTTP.
     tls: RefCell<Option<Rc<ServerSetup>>>,
-    /// How many requests it has forwarded: the round robin.
-    turn: Cell<usize>,
     /// Its target connections, which all listeners share.
     pool: Rc<Pool>,
 }
@@ -348,44 +372,104 @@ impl Front {
         if request.head.method == "TRACE" {
             return Err(Refusal::Method);
         }
+        let flow = client.flow;
         let listener = headers::Listener {
             https: self.tls.borrow().is_some(),
             port: self.port,
             attributes: &self.config.attributes,
             http2: request.http2,
         };
-        let mut head = request.head;
-        head.fields = headers::forwarded(&self.node, &head, client, &listener)?;
-        headers::leave_front(&mut head, request.upgrade.as_deref());
-        let trace_id = head.fields.text(headers::TRACE_ID).map(str::to_owned);
+        let fields = headers::forwarded(&self.node, &request.head, client, &listener)?;
+        let trace_id = fields.text(headers::TRACE_ID).map(str::to_owned);
         record.with(|entry| entry.trace_id = trace_id);
-        // Round robin over the registered targets, all of them healthy.
-        let count = self.group.targets.len();
-        let turn = self.turn.get();
-        let target = self
-            .group
-            .targets
-            .get(turn % count.max(1))
-            .ok_or(Refusal::NoTarget)?;
-        self.turn.set(turn + 1);
-        self.node.fact(Fact::TargetChosen {
-            group: self.group.name.clone(),
-            target: target.node.clone(),
-            address: target.address,
-            reason: format!("healthy, round robin, {} of {count}", turn % count + 1),
-        });
-        record.chosen(&self.group.name, target.address);
+        // Rules see what the client sent.
+        let decision = self.router.route(flow, &view(flow, &request.head));
         record.with(|entry| {
-            // The default action: there are no other rules.
-            entry.matched_rule_priority = Some(0);
-            entry.actions_executed.push("forward");
+            entry.matched_rule_priority = Some(decision.priority.unwrap_or(0).into());
+            entry.actions_executed.push(decision.action);
         });
-        let to = ToTarget {
+        let to = match decision.routed {
+            Routed::To(to) => to,
+            Routed::Answered(answer) => {
+                record.with(|entry| entry.redirect_url.clone_from(&answer.location));
+                let answer = error::answered(answer, self.node.clock.date());
+                let (head, body) = response_head(answer);
+                return Ok(FromTarget::Response(head, body));
+            }
+            Routed::Nowhere => return Err(Refusal::NoTarget),
+        };
+        self.node.fact(Fact::TargetChosen {
+            group: to.group.config.name.clone(),
+            target: to.chosen.target.clone(),
+            address: to.chosen.address,
+            reason: to.chosen.reason.clone(),
+        });
+        record.chosen(&to.group.config.name, to.chosen.address);
+        let mut head = request.head;
+        head.fields = fields;
+        headers::leave_front(&mut head, request.upgrade.as_deref());
+        let asked = ToTarget {
             head,
             body: request.body,
             reuse: request.reuse,
         };
-        let exchanged = self.pool.exchange(target.address, to, record).await;
-        exchanged.map_err(|failure| Refusal::Target(failure.status()))
+        let exchange = self.pool.exchange(to.chosen.address, asked, record);
+        let exchanged = to.chosen.under_way.unless_ended(exchange).await;
+        let exchanged = exchanged.unwrap_or_else(|| Err(self.deregistered(&to.chosen)));
+        let answer = exchanged.map_err(|failure| Refusal::Target(failure.status()))?;
+        let stick = |head: &mut ResponseHead| {
+            let cookies = self.router.set_cookies(&to, head.fields.all("set-cookie"));
+            for cookie in cookies {
+                head.fields.push("Set-Cookie", cookie);
+            }
+        };
+        Ok(match answer {
+            FromTarget::Response(mut head, body) => {
+                stick(&mut head);
+                FromTarget::Response(head, to.chosen.under_way.hold(body))
+            }
+            FromTarget::Upgraded(mut head, stream) => {
+                stick(&mut head);
+                FromTarget::Upgraded(head, stream)
+            }
+        })
+    }
+
+    /// A target was gone for good before it answered.
+    fn deregistered(&self, chosen: &Chosen) -> Failure {
+        let failure = Failure::Deregistered;
+        self.node.fact(Fact::TargetFailed {
+            target: chosen.address,
+            flow: None,
+            status: failure.status(),
+            cause: failure.to_string(),
+        });
+        failure
+    }
+}
+
+/// What rules and target groups see of a request, which came in on `flow`.
+fn view(flow: Flow, head: &RequestHead) -> RequestView<'_> {
+    // In absolute form (RFC 9112 §3.2.2) the path comes behind scheme and host.
+    let origin = match head.target.split_once("://") {
+        Some((_, rest)) if !head.target.starts_with('/') => {
+            rest.find('/').map_or("/", |slash| &rest[slash..])
+        }
+        Some(_) | None => head.target.as_str(),
+    };
+    let (path, query) = match origin.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (origin, None),
+    };
+    let fields = head.fields.iter();
+    RequestView {
+        host: headers::named_host(head).unwrap_or_default(),
+        path,
+        query,
+        method: &head.method,
+        fields: fields
+            .map(|f| (f.name.as_str(), f.value.as_slice()))
+            .collect(),
+        source: flow.remote.ip(),
     }
 }

@@ -1,16 +1,24 @@
 //! Load balancers.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::name::Name;
 use crate::tls::config::ServerTls;
 
 mod attributes;
+mod group;
+mod pattern;
+mod rule;
 
 pub use attributes::{Attributes, DesyncMode, ForwardedFor};
+pub use group::{
+    Algorithm, HealthCheck, HealthyMinimum, Stickiness, StickinessKind, Target, TargetGroup,
+};
+pub use pattern::Pattern;
+pub use rule::{
+    Action, Condition, FixedResponse, Forward, QueryPattern, Redirect, Rule, SourceRange, Weighted,
+};
 
-/// A load balancer that behaves like an AWS Application Load Balancer.
+/// A load balancer that behaves like an AWS Application Load Balancer; or one node of it.
 #[derive(Debug, Clone)]
 pub struct Alb {
     /// As in `fl-production-alb`.
@@ -19,6 +27,8 @@ pub struct Alb {
     pub attributes: Attributes,
     /// Where it listens.
     pub listeners: Vec<Listener>,
+    /// The availability zone of the node, where the lab names one.
+    pub zone: Option<String>,
     /// Where it forwards to.
     pub target_groups: Vec<TargetGroup>,
     /// Time between a request's arrival, decrypted, and the SYN or the request to the target.
@@ -34,24 +44,16 @@ pub struct Listener {
     pub port: u16,
     /// Its TLS side; `None` for an HTTP listener.
     pub tls: Option<ServerTls>,
-    /// The target group its default rule forwards to.
-    pub forward: String,
+    /// Its rules but for the default one, lowest priority number first.
+    pub rules: Vec<Rule>,
+    /// What its default rule does.
+    pub default: Action,
 }
 
-/// A target group: HTTP/1.1 targets of one application, chosen round robin.
-#[derive(Debug, Clone)]
-pub struct TargetGroup {
-    /// Its name.
-    pub name: String,
-    /// Its registered targets.
-    pub targets: Vec<Target>,
-}
-
-/// A registered target.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// The node.
-    pub node: Name,
-    /// Address and port under which it is registered.
-    pub address: SocketAddr,
+impl Listener {
+    /// The target groups that its rules name, in the order of the rules, the default rule's last.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        let actions = self.rules.iter().map(|r| &r.action);
+        actions.chain([&self.default]).flat_map(Action::groups)
+    }
 }

@@ -1,0 +1,271 @@
+//! Listeners' rules and target groups: what is read, and what is said about mistakes.
+
+use super::{lines, mistakes, plan, small};
+use crate::role::config::{Action, Alb, Condition, Role, StickinessKind};
+
+/// A lab whose load balancer has one HTTP listener that says `listener`, and target groups `web` and `api`.
+fn with_listener(listener: &str) -> String {
+    with(listener, "targets = [\"web:80\"]")
+}
+
+fn with(listener: &str, group: &str) -> String {
+    small(&format!(
+        "node.alb.address.home = \"203.192.1.70\"\n\
+         node.alb.alb = {{ name = \"a\", listener = [{{ port = 80, {listener} }}] }}\n\
+         target-group.web = {{ {group} }}\ntarget-group.api.targets = [\"web:80\"]"
+    ))
+}
+
+fn alb(source: &str) -> Alb {
+    let plan = plan(source);
+    let found = plan.roles.into_iter().find_map(|(_, role)| match role {
+        Role::Alb(alb) => Some(alb),
+        Role::Browser(_)
+        | Role::Resolver(_)
+        | Role::App(_)
+        | Role::Program(_)
+        | Role::Interceptor(_)
+        | Role::Attacker(_) => None,
+    });
+    found.expect("there is a load balancer")
+}
+
+/// What is said about a listener, without the place and the help.
+fn said(source: &str) -> String {
+    let all = lines(&mistakes(source));
+    let short = all.lines().map(|line| {
+        let line = line.split_once(' ').map_or(line, |(_, rest)| rest);
+        line.split(" | ").next().unwrap_or(line).to_owned()
+    });
+    short.collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn rules_are_read_in_order_of_their_priority() {
+    let alb = alb(&with_listener(
+        "forward = \"web\", rule = [\
+         { priority = 20, query-string = [[\"v=1\"], [\"debug\"]], fixed-response = { status = 404 } },\
+         { priority = 10, http-header = { X-A = [\"*\"], X-B = [\"b\"] }, source-ip = [\"10.0.0.0/8\"], \
+           forward = { groups = [{ group = \"api\", weight = 9 }, { group = \"web\" }], stickiness = \"1 h\" } },\
+         { priority = 30, host-header = [\"*.a.b\"], redirect = { port = 443, protocol = \"HTTPS\", status = 301 } }]",
+    ));
+    let listener = &alb.listeners[0];
+    let priorities: Vec<u16> = listener.rules.iter().map(|r| r.priority).collect();
+    assert_eq!(priorities, [10, 20, 30]);
+    assert_eq!(listener.rules[0].conditions.len(), 3);
+    assert!(matches!(
+        &listener.rules[1].conditions[..],
+        [Condition::QueryString(a), Condition::QueryString(b)] if a[0].key.is_some() && b[0].key.is_none()
+    ));
+    let groups: Vec<&str> = listener.groups().collect();
+    assert_eq!(groups, ["api", "web", "web"]);
+    let Action::Redirect(redirect) = &listener.rules[2].action else {
+        panic!("a redirect");
+    };
+    assert!(redirect.permanent);
+    assert_eq!(
+        (redirect.port.as_str(), redirect.path.as_str()),
+        ("443", "/#{path}")
+    );
+    assert_eq!(alb.target_groups.len(), 2);
+}
+
+#[test]
+fn a_rule_keeps_the_limits() {
+    let rule = |rule: &str| {
+        said(&with_listener(&format!(
+            "forward = \"web\", rule = [{{ {rule} }}]"
+        )))
+    };
+    let forward = "forward = \"web\"";
+    let cases = [
+        (format!("priority = 0, path-pattern = [\"/\"], {forward}"), "`priority` is out of range"),
+        (format!("priority = 1, {forward}"), "the rule has no condition"),
+        (
+            format!("priority = 1, path-pattern = [\"/a\", \"/b\", \"/c\", \"/d\"], {forward}"),
+            "`path-pattern` has 4 values",
+        ),
+        (
+            format!("priority = 1, path-pattern = [\"/a\", \"/b\", \"/c\"], http-request-method = [\"A\", \"B\", \"C\"], {forward}"),
+            "the rule has 6 values",
+        ),
+        (
+            format!("priority = 1, path-pattern = [\"/*/*/*\", \"/?/?/?\"], {forward}"),
+            "the rule has 6 wildcards",
+        ),
+        (format!("priority = 1, host-header = [\"localhost\"], {forward}"), "`localhost` is not a host"),
+        (format!("priority = 1, path-pattern = [\"/a b\"], {forward}"), "`/a b` is not a path"),
+        (
+            format!("priority = 1, path-pattern = [\"/{}\"], {forward}", "a".repeat(128)),
+            "`path-pattern` cannot be compared with",
+        ),
+        (format!("priority = 1, http-request-method = [\"get\"], {forward}"), "`get` is not a method"),
+        (format!("priority = 1, http-header = {{ Host = [\"a\"] }}, {forward}"), "`Host` is compared by a condition of its own"),
+        (
+            format!("priority = 1, http-header.{} = [\"a\"], {forward}", "a".repeat(41)),
+            "`aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` is not a header's name",
+        ),
+        (format!("priority = 1, source-ip = [\"10.0.0.1\"], {forward}"), "`10.0.0.1` is not an address range"),
+        ("priority = 1, path-pattern = [\"/\"]".into(), "there is nothing to check or do here"),
+        ("priority = 1, path-pattern = [\"/\"], forward = \"wob\"".into(), "unknown target group `wob`"),
+        ("priority = 1, path-pattern = [\"/\"], forward = [{ group = \"web\", weight = 0 }]".into(), "no target group has a share"),
+        ("priority = 1, path-pattern = [\"/\"], forward = [{ group = \"web\" }, { group = \"web\" }]".into(), "`web` is there twice"),
+        ("priority = 1, path-pattern = [\"/\"], forward = { groups = [{ group = \"web\" }], stickiness = \"8 d\" }".into(), "`stickiness` is not a time"),
+        ("priority = 1, path-pattern = [\"/\"], redirect = { host = \"#{host}\" }".into(), "the redirect changes nothing"),
+        ("priority = 1, path-pattern = [\"/\"], redirect = { path = \"/#{hots}\" }".into(), "`#{hots}` stands for nothing"),
+        ("priority = 1, path-pattern = [\"/\"], redirect = { path = \"a\" }".into(), "`a` does not begin with a slash"),
+        ("priority = 1, path-pattern = [\"/\"], redirect = { status = 303, path = \"/a\" }".into(), "`status` is out of range"),
+        ("priority = 1, path-pattern = [\"/\"], fixed-response = { status = 302 }".into(), "302 is no status of a fixed response"),
+        ("priority = 1, path-pattern = [\"/\"], fixed-response = { status = 200, type = \"image/png\" }".into(), "unknown content type `image/png`"),
+        (
+            format!("priority = 1, path-pattern = [\"/\"], fixed-response = {{ status = 200, body = \"{}\" }}", "a".repeat(1025)),
+            "`body` has 1025 bytes",
+        ),
+    ];
+    for (text, message) in cases {
+        assert_eq!(rule(&text), message, "{text}");
+    }
+    let same = "forward = \"web\", rule = [{ priority = 1, path-pattern = [\"/\"], forward = \"web\" }, \
+                { priority = 1, path-pattern = [\"/\"], forward = \"web\" }]";
+    assert_eq!(
+        said(&with_listener(same)),
+        "priority 1 is taken in this listener"
+    );
+    let rule = |n| format!("{{ priority = {n}, path-pattern = [\"/\"], forward = \"web\" }}");
+    let many: Vec<String> = (1..=101).map(rule).collect();
+    let many = format!("forward = \"web\", rule = [{}]", many.join(", "));
+    assert_eq!(
+        said(&with_listener(&many)),
+        "the load balancer has 101 rules"
+    );
+}
+
+#[test]
+fn a_default_rule_forwards_redirects_or_answers() {
+    assert_eq!(said(&with_listener("rule = []")), "`forward` is missing");
+    let redirect = alb(&with_listener(
+        "redirect = { protocol = \"HTTPS\", port = 443 }",
+    ));
+    assert!(matches!(redirect.listeners[0].default, Action::Redirect(_)));
+    assert!(redirect.target_groups.is_empty());
+    let both = "forward = \"web\", fixed-response = { status = 503 }";
+    assert_eq!(
+        said(&with_listener(both)),
+        "`fixed-response` is one too many"
+    );
+}
+
+#[test]
+fn from_https_no_redirect_leads_to_http() {
+    let listener = "certificate = \"c\", redirect = { protocol = \"HTTP\", port = 80 }";
+    let pki = "\nauthority.r = { root = \"R\", intermediate = \"I\", valid = [2020-01-01, 2040-01-01] }\n\
+               certificate.c = { issuer = \"r\", names = [\"a.b\"], valid = [2024-01-01, 2025-12-31] }";
+    let source = with_listener(listener) + pki;
+    assert_eq!(
+        said(&source),
+        "a redirect from HTTPS to HTTP is not allowed"
+    );
+}
+
+#[test]
+fn a_target_group_has_everything_that_aws_lets_one_set() {
+    let group = "targets = [\"web:80\"], slow-start = \"30 s\", deregistration-delay = \"0 s\", \
+                 stickiness = { cookie = \"SESSION\", lasts = \"1 h\" }, \
+                 minimum-healthy-targets = { count = 2, percentage = 50 }, \
+                 health-check = { port = 8081, path = \"/health\", interval = \"10 s\", timeout = \"2 s\", \
+                 healthy-threshold = 2, unhealthy-threshold = 3, matcher = \"200,301-302\" }";
+    let alb = alb(&with("forward = \"web\"", group));
+    let group = &alb.target_groups[0];
+    let check = group.health_check.as_ref().unwrap();
+    assert_eq!(
+        (check.port, check.wanted().as_str()),
+        (Some(8081), "200,301-302")
+    );
+    assert_eq!((check.healthy_threshold, check.unhealthy_threshold), (2, 3));
+    assert_eq!(group.minimum_healthy.percentage, Some(50));
+    assert!(group.cross_zone && group.deregistration_delay.is_zero());
+    let kind = &group.stickiness.as_ref().unwrap().kind;
+    assert_eq!(*kind, StickinessKind::Application("SESSION".into()));
+}
+
+#[test]
+fn a_target_group_keeps_the_limits() {
+    let group = |more: &str| {
+        said(&with(
+            "forward = \"web\"",
+            &format!("targets = [\"web:80\"], {more}"),
+        ))
+    };
+    let cases = [
+        (
+            "health-check = { interval = \"4 s\" }",
+            "`interval` is out of range",
+        ),
+        (
+            "health-check = { timeout = \"121 s\" }",
+            "`timeout` is out of range",
+        ),
+        (
+            "health-check = { interval = \"10 s\", timeout = \"10 s\" }",
+            "a probe would last into the next one",
+        ),
+        (
+            "health-check = { interval = \"5 s\" }",
+            "a probe would last into the next one",
+        ),
+        (
+            "health-check = { healthy-threshold = 1 }",
+            "`healthy-threshold` is out of range",
+        ),
+        (
+            "health-check = { matcher = 500 }",
+            "`matcher` is out of range",
+        ),
+        (
+            "health-check = { matcher = \"302-301\" }",
+            "`302-301` are no statuses",
+        ),
+        (
+            "health-check = { path = \"health\" }",
+            "`health` is not a path",
+        ),
+        ("health-check = { port = \"x\" }", "`x` is not a port"),
+        ("slow-start = \"29 s\"", "`slow-start` is out of range"),
+        (
+            "slow-start = \"30 s\", algorithm = \"weighted-random\"",
+            "only round robin starts slowly",
+        ),
+        ("algorithm = \"least\"", "unknown algorithm `least`"),
+        (
+            "stickiness = { cookie = \"AWSALBX\" }",
+            "the load balancer keeps these names for itself",
+        ),
+        (
+            "stickiness = { cookie = \"a b\" }",
+            "`a b` is not a cookie's name",
+        ),
+        (
+            "stickiness = { lasts = \"0 s\" }",
+            "`lasts` is out of range",
+        ),
+        (
+            "stickiness = {}, cross-zone = false",
+            "clients cannot stay with targets of one zone",
+        ),
+        (
+            "deregistration-delay = \"3601 s\"",
+            "`deregistration-delay` is out of range",
+        ),
+        (
+            "minimum-healthy-targets = 0",
+            "`minimum-healthy-targets` is out of range",
+        ),
+        (
+            "minimum-healthy-targets = { percentage = 101 }",
+            "`percentage` is out of range",
+        ),
+    ];
+    for (text, message) in cases {
+        assert_eq!(group(text), message, "{text}");
+    }
+}

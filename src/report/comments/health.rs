@@ -1,0 +1,56 @@
+//! Comments on the packets of health checks.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use super::Ends;
+use crate::dissect::message::{Frame, Message, TcpPart};
+use crate::event::{Balancing, Event, Fact, What};
+
+/// Which connections are probes, under (load balancer, target).
+#[derive(Debug, Default)]
+pub(super) struct Probes(BTreeSet<(SocketAddr, SocketAddr)>);
+
+impl Probes {
+    pub(super) fn event(&mut self, event: &Event) {
+        if let What::Fact(Fact::Balancing(Balancing::Probing { flow, .. })) = &event.what {
+            self.0.insert((flow.local, flow.remote));
+        }
+    }
+
+    /// What is to be said of a packet of a probe in place of anything else; `None` for other packets, and for those
+    /// that are as on any connection.
+    pub(super) fn comment(&self, frame: &Frame, ends: &Ends) -> Option<String> {
+        let (from, to) = (frame.source, frame.destination);
+        let asks = self.0.contains(&(from, to));
+        if !asks && !self.0.contains(&(to, from)) {
+            return None;
+        }
+        let Ends { from, to } = ends;
+        let tcp = frame.tcp?;
+        if tcp.part == TcpPart::Syn && !tcp.retransmission {
+            return Some(format!(
+                "Health check: {from} opens a connection to {to} for it alone, and closes it after the answer."
+            ));
+        }
+        let mut messages = frame.messages.iter();
+        messages.find_map(|message| match message {
+            Message::HttpRequest(head) => Some(format!(
+                "Health check: {from} asks {to} for {}, as a user would not: Host is the target's own address, and \
+                 nothing of a user's request is in it.",
+                head.target
+            )),
+            Message::HttpResponse(head) => Some(format!(
+                "Health check: {from} answers {}. The status alone decides, and only together with the answers before \
+                 it.",
+                head.status
+            )),
+            Message::DnsQuery { .. }
+            | Message::DnsAnswer { .. }
+            | Message::Tls(_)
+            | Message::Http2(_)
+            | Message::HttpBodyEnd { .. }
+            | Message::Icmp { .. } => None,
+        })
+    }
+}
