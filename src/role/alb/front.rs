@@ -3,6 +3,7 @@
 
 mod body;
 mod http1;
+mod http2;
 mod respond;
 mod tunnel;
 mod wire;

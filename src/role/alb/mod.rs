@@ -18,11 +18,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use hyper::body::Body as _;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Node;
 use super::config::{Alb, Target};
-use super::http::{Body, empty, hyper_response, incoming, request_head, response_head};
+use super::http::{Body, empty, response_head};
 use crate::event::{CertificateFacts, Fact, Flow, Serving};
 use crate::stack::TcpStream;
 use crate::time::Instant;
@@ -41,7 +40,6 @@ mod front;
 mod group;
 mod headers;
 mod health;
-mod http2;
 mod mutual;
 mod pool;
 mod probe;
@@ -243,60 +241,6 @@ impl Front {
         }
     }
 
-    async fn speak_http2<S>(self: Rc<Self>, stream: S, client: Rc<Client>)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
-    {
-        let front = self.clone();
-        let flow = client.flow;
-        let attributes = &self.config.attributes;
-        let limits = http2::Limits {
-            requests: http2::REQUESTS_MAX,
-            until: client.since + attributes.client_keep_alive,
-            idle: attributes.idle_timeout,
-        };
-        let leaving = |limit| {
-            self.node.fact(Fact::Serving(match limit {
-                http2::Limit::Requests(count) => Serving::LastRequest {
-                    flow,
-                    limit: format!("{count} requests came on this connection"),
-                },
-                http2::Limit::Until(_) => Serving::LastRequest {
-                    flow,
-                    limit: "the client keep-alive duration is over".into(),
-                },
-                http2::Limit::Idle(after) => Serving::IdleTimeout { flow, after },
-            }));
-        };
-        http2::serve(&self.node, stream, limits, leaving, move |request| {
-            let (front, client) = (front.clone(), client.clone());
-            let (head, body) = request_head(http2::as_http1(request).map(incoming));
-            async move {
-                let mut record = front.begin(&client, &head, "HTTP/2.0");
-                let request = Request {
-                    head,
-                    body,
-                    http2: true,
-                    reuse: true,
-                    upgrade: None,
-                };
-                let answer = front.handle(&client, request, &mut record).await;
-                let (head, body) = match answer {
-                    FromTarget::Response(head, body) => (head, body),
-                    // Nobody asked for another protocol: HTTP/2 has no `Upgrade` (RFC 9113 §8.6).
-                    FromTarget::Upgraded(..) => front.refused(&client, &Refusal::Target(502)),
-                };
-                let mut written = Vec::new();
-                head.write(&mut written);
-                record
-                    .complete(written.len() as u64 + body.size_hint().exact().unwrap_or_default());
-                hyper_response(&head, body)
-            }
-        })
-        .await;
-        self.node.fact(Fact::Closed(flow));
-    }
-
     /// A request came: its head was read.
     fn begin(&self, client: &Client, head: &RequestHead, version: &str) -> Record {
         let listed = head.fields.iter().map(|f| {
@@ -398,6 +342,10 @@ impl Front {
             }
             Routed::Nowhere => return Err(Refusal::NoTarget),
         };
+        // Target groups speak HTTP/1.1, which has no trailers of gRPC's kind (AWS "Target groups", "Protocol version").
+        if request.http2 && is_grpc(&request.head) {
+            return Err(Refusal::Mismatch);
+        }
         self.node.fact(Fact::TargetChosen {
             group: to.group.config.name.clone(),
             target: to.chosen.target.clone(),
@@ -472,4 +420,10 @@ fn view(flow: Flow, head: &RequestHead) -> RequestView<'_> {
             .collect(),
         source: flow.remote.ip(),
     }
+}
+
+/// Whether a request that came as HTTP/2 is one of gRPC.
+fn is_grpc(head: &RequestHead) -> bool {
+    let kind = head.fields.get("content-type");
+    kind.is_some_and(|k| k.starts_with(b"application/grpc"))
 }

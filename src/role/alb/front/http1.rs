@@ -73,7 +73,7 @@ impl Front {
             Ok(head) => head,
             Err(no_head) => return self.without_head(line, client, no_head).await,
         };
-        let mut record = self.begin(client, &head, "HTTP");
+        let mut record = self.begin(client, &head, &head.version.to_string());
         let asked = Asked::of(&head);
         let judged = match self.judged(client, &head, &mut record) {
             Ok(judged) => judged,

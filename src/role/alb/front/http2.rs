@@ -20,8 +20,12 @@ use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response, Uri, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::event::{Fact, Serving};
 use crate::role::Node;
-use crate::role::http::{Body, Io, Timer, close};
+use crate::role::alb::error::Refusal;
+use crate::role::alb::exchange::FromTarget;
+use crate::role::alb::{Client, Front, Request as Asked};
+use crate::role::http::{Body, Io, Timer, close, hyper_response, incoming, request_head};
 use crate::role::http2::{Shared, Tasks};
 use crate::time::{Clock, Instant, Sleep};
 
@@ -29,11 +33,68 @@ use crate::time::{Clock, Instant, Sleep};
 const STREAMS_AT_ONCE: u32 = 128;
 
 /// After so many requests a connection is ended with GOAWAY (AWS "Troubleshoot your Application Load Balancers").
-pub(super) const REQUESTS_MAX: usize = 10_000;
+const REQUESTS_MAX: usize = 10_000;
+
+impl Front {
+    /// Serves one connection to its end.
+    pub(in crate::role::alb) async fn speak_http2<S>(self: Rc<Self>, stream: S, client: Rc<Client>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let front = self.clone();
+        let flow = client.flow;
+        let attributes = &self.config.attributes;
+        let limits = Limits {
+            requests: REQUESTS_MAX,
+            until: client.since + attributes.client_keep_alive,
+            idle: attributes.idle_timeout,
+        };
+        let leaving = |limit| {
+            self.node.fact(Fact::Serving(match limit {
+                Limit::Requests(count) => Serving::LastRequest {
+                    flow,
+                    limit: format!("{count} requests came on this connection"),
+                },
+                Limit::Until(_) => Serving::LastRequest {
+                    flow,
+                    limit: "the client keep-alive duration is over".into(),
+                },
+                Limit::Idle(after) => Serving::IdleTimeout { flow, after },
+            }));
+        };
+        serve(&self.node, stream, limits, leaving, move |request| {
+            let (front, client) = (front.clone(), client.clone());
+            let (head, body) = request_head(as_http1(request).map(incoming));
+            async move {
+                let mut record = front.begin(&client, &head, "HTTP/2.0");
+                let request = Asked {
+                    head,
+                    body,
+                    http2: true,
+                    reuse: true,
+                    upgrade: None,
+                };
+                let answer = front.handle(&client, request, &mut record).await;
+                let (head, body) = match answer {
+                    FromTarget::Response(head, body) => (head, body),
+                    // Nobody asked for another protocol: HTTP/2 has no `Upgrade` (RFC 9113 §8.6).
+                    FromTarget::Upgraded(..) => front.refused(&client, &Refusal::Target(502)),
+                };
+                let mut written = Vec::new();
+                head.write(&mut written);
+                record
+                    .complete(written.len() as u64 + body.size_hint().exact().unwrap_or_default());
+                hyper_response(&head, body)
+            }
+        })
+        .await;
+        self.node.fact(Fact::Closed(flow));
+    }
+}
 
 /// What ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Limit {
+enum Limit {
     /// As many requests.
     Requests(usize),
     /// A request after this moment: the client keep-alive duration.
@@ -43,13 +104,13 @@ pub(super) enum Limit {
 }
 
 /// The limits of a connection.
-pub(super) struct Limits {
+struct Limits {
     /// [`Limit::Requests`].
-    pub(super) requests: usize,
+    requests: usize,
     /// [`Limit::Until`].
-    pub(super) until: Instant,
+    until: Instant,
     /// [`Limit::Idle`].
-    pub(super) idle: Duration,
+    idle: Duration,
 }
 
 /// What is known of the streams of a connection.
@@ -136,7 +197,7 @@ impl hyper::body::Body for Held {
 }
 
 /// Serves one connection to its end. `leaving` is told of the limit that ends it.
-pub(super) async fn serve<S, F>(
+async fn serve<S, F>(
     node: &Node,
     stream: S,
     limits: Limits,
@@ -202,7 +263,7 @@ pub(super) async fn serve<S, F>(
 
 /// The request as HTTP/1.1 has it (RFC 9113 §8.3.1): the target is path and query, `:authority` is `Host`. Cookies
 /// that came in several fields are one again (§8.2.3).
-pub(super) fn as_http1<B>(request: Request<B>) -> Request<B> {
+fn as_http1<B>(request: Request<B>) -> Request<B> {
     let (mut head, body) = request.into_parts();
     head.version = Version::HTTP_11;
     let uri = std::mem::take(&mut head.uri).into_parts();
