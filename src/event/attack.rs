@@ -69,17 +69,25 @@ pub enum Deed {
     },
     /// What a client had sent was sent again, on another connection.
     HelloReplayed,
+    /// SYNs were sent in the names of addresses that are nobody's. The flow's local address is their range's.
+    SynFlood {
+        /// How many.
+        syns: u32,
+        /// Prefix of the range.
+        prefix: u8,
+    },
 }
 
 impl Deed {
     /// The words of all kinds.
-    pub const WORDS: [&str; 6] = [
+    pub const WORDS: [&str; 7] = [
         "flip",
         "replay",
         "strip-version",
         "truncate",
         "reset",
         "replay-hello",
+        "syn-flood",
     ];
 
     /// A stable short word, as in lab files.
@@ -92,6 +100,7 @@ impl Deed {
             Self::Truncated { .. } => "truncate",
             Self::Reset { .. } => "reset",
             Self::HelloReplayed => "replay-hello",
+            Self::SynFlood { .. } => "syn-flood",
         }
     }
 }
@@ -111,6 +120,7 @@ impl fmt::Display for Deed {
                 write!(f, "sends a forged RST with sequence number {sequence}")
             }
             Self::HelloReplayed => f.write_str("sends again what the client had sent"),
+            Self::SynFlood { syns, .. } => write!(f, "sends {syns} SYNs in others' names"),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Attackers: what they did, what they could read, and how it ended for the others.
 
+use std::net::IpAddr;
+
 use super::milestones::fact;
 use super::{Evidence, Record, Ruling, flags};
 use crate::dissect::message::Frame;
@@ -94,6 +96,11 @@ pub(crate) fn shows(frame: &Frame, attack: &Attack) -> bool {
     let Some(tcp) = frame.tcp else {
         return false;
     };
+    if let Deed::SynFlood { prefix, .. } = attack.deed {
+        let (range, source) = (attack.flow.local.ip(), frame.source.ip());
+        let syn = flags(frame).syn() && !flags(frame).ack();
+        return syn && frame.destination == attack.flow.remote && share(range, source, prefix);
+    }
     if (attack.flow.local, attack.flow.remote) != (frame.source, frame.destination) {
         return false;
     }
@@ -109,7 +116,19 @@ pub(crate) fn shows(frame: &Frame, attack: &Attack) -> bool {
         Deed::Flipped { .. }
         | Deed::Replayed { .. }
         | Deed::VersionStripped
+        | Deed::SynFlood { .. }
         | Deed::HelloReplayed => (start..end).contains(&attack.offset),
+    }
+}
+
+/// Whether two addresses have their first `prefix` bits in common.
+fn share(a: IpAddr, b: IpAddr, prefix: u8) -> bool {
+    match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+            (a.to_bits() ^ b.to_bits()) & mask == 0
+        }
+        (IpAddr::V4(_) | IpAddr::V6(_), _) => a == b,
     }
 }
 

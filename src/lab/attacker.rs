@@ -1,14 +1,18 @@
 //! Attackers beside the path: where they listen, and what steps have them do.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
 use super::decode::{Fields, Item};
 use super::expectations::{connection_parts, tap};
 use super::intercept::side;
 use super::network::{Network, Shape};
 use super::pki::Pki;
+use super::range;
 use crate::event::{Direction, TapId};
 use crate::name::Name;
 use crate::net::topology::Topology;
-use crate::role::config::{Attacker, Attempt, Guess, Role, Side, Stolen, Victim};
+use crate::role::config::{Attacker, Attempt, Guess, Role, Side, Stolen, SynFlood, Victim};
 
 /// Reads the key `attacker` of every node. Without a topology, which has mistakes then, links and taps are not looked
 /// up.
@@ -66,9 +70,18 @@ pub(super) fn attempt(
     network: &Network<'_>,
     pki: &Pki<'_>,
 ) -> Option<Attempt> {
-    let what = table.exactly_one(&["reset", "replay-hello", "steal-key", "steal-ticket-key"])?;
+    let what = table.exactly_one(&[
+        "reset",
+        "replay-hello",
+        "steal-key",
+        "steal-ticket-key",
+        "syn-flood",
+    ])?;
     if what.key == "replay-hello" {
         return victim(what, network).map(Attempt::ReplayHello);
+    }
+    if what.key == "syn-flood" {
+        return syn_flood(what, network).map(Attempt::SynFlood);
     }
     let mut table = what.fields()?;
     let on = table.required("on", "\"user -> alb:443\"");
@@ -98,6 +111,55 @@ pub(super) fn attempt(
     };
     table.finish();
     attempt
+}
+
+/// More in one step fill a trace, and teach nothing new.
+const SYNS_MAX: u64 = 100_000;
+
+fn syn_flood(item: Item<'_>, network: &Network<'_>) -> Option<SynFlood> {
+    let mut table = item.fields()?;
+    let to = table.required("to", "\"server:80\"");
+    let to = to.and_then(|i| listener(i, network));
+    let sources = table.required("sources", "\"192.0.2.0/24\"");
+    let sources = sources.and_then(sources_of);
+    let syns = table.required("syns", "40");
+    let syns = syns.and_then(|i| u32::try_from(i.integer(1..=SYNS_MAX)?).ok());
+    let over = table.or("over", Duration::ZERO, Item::duration);
+    table.finish();
+    Some(SynFlood {
+        to: to?,
+        sources: sources?,
+        syns: syns?,
+        over: over?,
+    })
+}
+
+/// `server:80`: a node, by its first address, and a port.
+fn listener(item: Item<'_>, network: &Network<'_>) -> Option<SocketAddr> {
+    let text = item.text()?;
+    let parts = text.rsplit_once(':');
+    let parts = parts.and_then(|(node, port)| Some((node, port.parse::<u16>().ok()?)));
+    let Some((node, port @ 1..)) = parts else {
+        let label = "expected a node and a port such as \"server:80\"";
+        item.wrong(format!("`{text}` is no listener"), label, None);
+        return None;
+    };
+    let node = network.node(&item, node)?;
+    let address = network.addresses(node).first().copied();
+    Some(SocketAddr::new(address?, port))
+}
+
+fn sources_of(item: Item<'_>) -> Option<(Ipv4Addr, u8)> {
+    let text = item.text()?;
+    let range = range::parse(text).filter(|r| range::network(r) == r.address);
+    match range.map(|r| (r.address, r.prefix)) {
+        Some((IpAddr::V4(network), prefix)) => Some((network, prefix)),
+        Some((IpAddr::V6(_), _)) | None => {
+            let label = "expected an IPv4 range such as \"192.0.2.0/24\"";
+            item.wrong(format!("`{text}` is no range"), label, None);
+            None
+        }
+    }
 }
 
 /// "blind", "exact", or a number of bytes beyond the right one.
@@ -175,7 +237,9 @@ mod tests {
                     assert_eq!(victim.server.len(), 2, "the load balancer has two");
                     guess
                 }
-                Attempt::ReplayHello(_) | Attempt::StealKey { .. } => panic!("a reset"),
+                Attempt::ReplayHello(_) | Attempt::StealKey { .. } | Attempt::SynFlood(_) => {
+                    panic!("a reset")
+                }
             }
         };
         assert_eq!(reset("\"blind\""), Guess::Blind);
@@ -209,6 +273,11 @@ mod tests {
                 "{}",
                 "{ steal-key = { on = \"me -> alb:443\", certificate = \"x\" } }",
             ),
+            wrong(
+                "{}",
+                "{ syn-flood = { to = \"alb\", sources = \"192.0.2.9/24\", syns = 0 } }",
+            ),
+            wrong("{}", "{ syn-flood = { to = \"al:80\", over = \"1 s\" } }"),
             wrong(
                 "{}\napp.port = 80",
                 &format!("{{ steal-key = {{ {on} }} }}"),

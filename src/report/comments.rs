@@ -22,6 +22,7 @@ mod filters;
 mod health;
 mod http2;
 mod tls;
+mod transport;
 
 /// Writes the comments of one capture, frame after frame in the capture's order.
 #[derive(Debug, Default)]
@@ -42,6 +43,8 @@ pub struct Annotator {
     /// DNS questions: when each was first asked, under its ends, name and type.
     asked: BTreeMap<(SocketAddr, SocketAddr, String, String), Instant>,
     probes: health::Probes,
+    /// What stacks did by themselves.
+    transport: transport::Transport,
     /// Challenge ACKs: when, from where, to where.
     challenges: Vec<(Instant, SocketAddr, SocketAddr)>,
     refusals: filters::Refusals,
@@ -68,6 +71,7 @@ impl Annotator {
     pub fn event(&mut self, event: &Event) {
         self.altered.event(event);
         self.probes.event(event);
+        self.transport.event(event);
         if let What::Fact(Fact::Attacked(attack)) = &event.what {
             self.attacks.push((event.node.clone(), *attack));
         }
@@ -128,7 +132,10 @@ impl Annotator {
 
     fn tcp(&mut self, frame: &Frame, ends: &Ends, plan: &Plan) -> Option<String> {
         let tcp = frame.tcp?;
-        if let Some(text) = self.repeated(frame, tcp) {
+        if let Some(text) = self.transport.window(frame, ends) {
+            return Some(text);
+        }
+        if let Some(text) = self.repeated(frame, tcp, ends) {
             return Some(text);
         }
         let Ends { from, to, .. } = ends;
@@ -158,6 +165,9 @@ impl Annotator {
                     .entry((to_client, from_server))
                     .or_default()
                     .answered = true;
+                if let Some(cookie) = self.transport.cookie(frame, ends) {
+                    return Some(format!("TCP step 2 of 3, SYN-ACK. {cookie}"));
+                }
                 Some(format!(
                     "TCP step 2 of 3, SYN-ACK: {from} agrees, acknowledges the SYN, and says where its own sequence \
                  numbers begin."
@@ -180,13 +190,16 @@ impl Annotator {
             }
             // A forged one has a comment of its own.
             TcpPart::Reset if !self.attacked(frame).is_empty() => None,
-            TcpPart::Reset => Some(self.reset(frame, ends)),
+            TcpPart::Reset => {
+                let told = self.transport.reset(frame, ends);
+                Some(told.unwrap_or_else(|| self.reset(frame, ends)))
+            }
             TcpPart::Ack => self.challenge(frame, ends),
             TcpPart::Data | TcpPart::Fin => None,
         }
     }
 
-    fn repeated(&mut self, frame: &Frame, tcp: TcpNote) -> Option<String> {
+    fn repeated(&mut self, frame: &Frame, tcp: TcpNote, ends: &Ends) -> Option<String> {
         let kind = match tcp.part {
             TcpPart::Syn => 0,
             TcpPart::SynAck => 1,
@@ -208,9 +221,11 @@ impl Annotator {
         } else {
             String::new()
         };
-        let why = self.refusals.between(from, to).unwrap_or_default();
+        let filtered = self.refusals.between(from, to).unwrap_or_default();
+        let queue = self.transport.why_again(frame, tcp.part, ends);
         Some(format!(
-            "Retransmission: sent again{after}, because no acknowledgment of it has come.{why}"
+            "Retransmission: sent again{after}, because no acknowledgment of it has come.{filtered}{}",
+            queue.unwrap_or_default()
         ))
     }
 

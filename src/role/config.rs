@@ -16,7 +16,8 @@ pub use app::{
     App, Believes, Content, Delivery, Failing, Fault, HttpsOnly, KeepAlive, Reply, Route, Service,
 };
 pub use attack::{
-    Attacker, Attempt, Guess, Interceptor, Manner, RecordChoice, Side, Stolen, Terminate, Victim,
+    Attacker, Attempt, Guess, Interceptor, Manner, RecordChoice, Side, Stolen, SynFlood, Terminate,
+    Victim,
 };
 pub use browser::Browser;
 pub(crate) use dns::server_name;

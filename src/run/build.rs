@@ -224,7 +224,9 @@ pub(super) fn populate(
                     clock.sleep(at).await;
                     let key = match &attempt {
                         Attempt::StealKey { certificate, .. } => pki.identity(certificate).ok(),
-                        Attempt::Reset { .. } | Attempt::ReplayHello(_) => None,
+                        Attempt::Reset { .. } | Attempt::ReplayHello(_) | Attempt::SynFlood(_) => {
+                            None
+                        }
                     };
                     attacker.attempt(&attempt, key).await;
                 });

@@ -57,6 +57,10 @@ impl Annotator {
                 "Forged by {who}: the source is another's address. Whether it is believed depends on its sequence \
                  number alone."
             ),
+            Deed::SynFlood { .. } => format!(
+                "Forged by {who}: the source is an address that is nobody's, so that no ACK will ever come. Its only \
+                 purpose is a place in the listener's SYN queue."
+            ),
             Deed::HelloReplayed => format!(
                 "Sent by {who}, who recorded it: what a client had sent on another connection, byte for byte."
             ),

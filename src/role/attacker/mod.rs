@@ -14,6 +14,7 @@ mod recording;
 mod replay_hello;
 mod reset;
 mod steal_key;
+mod syn_flood;
 
 pub use ear::Ear;
 
@@ -37,6 +38,7 @@ impl Attacker {
         let done = match attempt {
             Attempt::Reset { victim, to, guess } => reset::send(self, victim, *to, *guess),
             Attempt::ReplayHello(victim) => replay_hello::send(self, victim).await,
+            Attempt::SynFlood(flood) => syn_flood::send(self, flood).await,
             Attempt::StealKey { victim, stolen, .. } => match key {
                 Some(key) => steal_key::read(self, victim, key, *stolen),
                 None => Err("there is no such key".into()),

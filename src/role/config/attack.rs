@@ -1,6 +1,6 @@
 //! What a lab file says about attackers.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::event::{Direction, TapId};
@@ -84,6 +84,8 @@ pub enum Attempt {
     },
     /// Sends everything that the client sent again, on a connection of its own.
     ReplayHello(Victim),
+    /// Fills a listener's SYN queue.
+    SynFlood(SynFlood),
     /// Gets a key of a server's, and tries to read all recorded connections with it.
     StealKey {
         /// Whose connections.
@@ -93,6 +95,19 @@ pub enum Attempt {
         /// Which of its keys.
         stolen: Stolen,
     },
+}
+
+/// Many SYNs in others' names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SynFlood {
+    /// The listener.
+    pub to: SocketAddr,
+    /// The range that its source addresses are drawn from: network and prefix.
+    pub sources: (Ipv4Addr, u8),
+    /// How many, at least one.
+    pub syns: u32,
+    /// Evenly over so long.
+    pub over: Duration,
 }
 
 /// A key that a server has.
