@@ -87,9 +87,9 @@ impl Transport {
         ))
     }
 
-    /// Why a connection is broken off, when its stack told.
-    pub(super) fn reset(&self, frame: &Frame, ends: &Ends) -> Option<String> {
-        let deed = self.deeds.get(&(frame.source, frame.destination))?;
+    /// Why a connection is broken off, when its stack told. Asked once: what comes later has nothing to do with it.
+    pub(super) fn reset(&mut self, frame: &Frame, ends: &Ends) -> Option<String> {
+        let deed = self.deeds.remove(&(frame.source, frame.destination))?;
         let Ends { from, to } = ends;
         match deed {
             TcpDeed::ClosedUnread { bytes } => Some(format!(
