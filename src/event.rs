@@ -36,7 +36,7 @@ pub use connection_log::{CONNECTION_FIELDS, ConnectionRecord, VerifyStatus};
 pub use defect::CertificateDefect;
 pub use dns::{DnsFact, DnsQuestion, Transport};
 pub use drop_cause::DropCause;
-pub use fact::Fact;
+pub use fact::{Answer, Fact};
 pub use health::{HealthReason, HealthState};
 pub use pre_master::{PreMaster, WriteKeys};
 pub use serving::Serving;

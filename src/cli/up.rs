@@ -254,6 +254,11 @@ fn suggestions(plan: &Plan, node: &str) -> Vec<String> {
                 let urls: Vec<String> = urls.iter().map(ToString::to_string).collect();
                 Some(format!("curl {}", urls.join(" ")))
             }
+            Action::Errand(errand) => {
+                let command = errand.as_curl()?;
+                let words: Vec<String> = command.iter().map(|w| quoted(w)).collect();
+                Some(words.join(" "))
+            }
             Action::Run(command) => {
                 let words: Vec<String> = command.iter().map(|w| quoted(w)).collect();
                 Some(words.join(" "))

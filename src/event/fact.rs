@@ -152,6 +152,20 @@ pub enum Fact {
         /// What was done, as in "stopping".
         service: &'static str,
     },
+    /// A WebSocket message came in, whole.
+    WebSocketMessage {
+        /// On which connection.
+        flow: Flow,
+        /// Its text.
+        text: String,
+    },
+    /// A WebSocket ended.
+    WebSocketClosed {
+        /// On which connection.
+        flow: Flow,
+        /// The status code of the Close frame; 1006 without one (RFC 6455 §7.1.5).
+        code: u16,
+    },
     /// An HTTP request left.
     RequestSent {
         /// On which connection.
@@ -206,6 +220,8 @@ pub enum Fact {
         status: u16,
         /// Body bytes.
         bytes: u64,
+        /// What it says, where the program keeps it.
+        answer: Option<Box<Answer>>,
     },
     /// A connection was closed from this end: a FIN leaves once all data has.
     Closed(Flow),
@@ -290,6 +306,15 @@ pub enum Fact {
     },
 }
 
+/// What a response says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Name and value, in order.
+    pub headers: Vec<(String, String)>,
+    /// How the body begins: a few KiB.
+    pub body: Vec<u8>,
+}
+
 impl Fact {
     /// Why something failed, in words, for the facts that tell a failure.
     #[must_use]
@@ -316,6 +341,8 @@ impl Fact {
             | Self::CertificateAccepted { .. }
             | Self::CertificateRenewed { .. }
             | Self::Service { .. }
+            | Self::WebSocketMessage { .. }
+            | Self::WebSocketClosed { .. }
             | Self::ClientCertificateAccepted { .. }
             | Self::RequestSent { .. }
             | Self::RequestReceived { .. }

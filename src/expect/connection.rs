@@ -26,7 +26,7 @@ impl Found<'_> {
 
 /// The connection that `wanted` describes: in the main capture, or at a tap of the initiator when it is not
 /// there (as between a docker host and its container).
-pub(super) fn find<'a>(record: &Record<'a>, wanted: &Connection) -> Option<Found<'a>> {
+pub(super) fn find<'a>(record: &Record<'a>, wanted: &'a Connection) -> Option<Found<'a>> {
     let topology = &record.plan.topology;
     let from = topology.node(wanted.from.as_str());
     let own_taps = record
@@ -39,9 +39,39 @@ pub(super) fn find<'a>(record: &Record<'a>, wanted: &Connection) -> Option<Found
         .find_map(|c| search(c, record.plan, wanted))
 }
 
-fn search<'a>(frames: &'a [Frame], plan: &Plan, wanted: &Connection) -> Option<Found<'a>> {
+fn search<'a>(frames: &'a [Frame], plan: &'a Plan, wanted: &'a Connection) -> Option<Found<'a>> {
+    let syn = opening(frames, plan, wanted).nth(wanted.nth - 1)?;
+    let (client, server) = (syn.source, syn.destination);
+    let belongs = |f: &&Frame| {
+        f.tcp.is_some() && [(client, server), (server, client)].contains(&(f.source, f.destination))
+    };
+    Some(Found {
+        client,
+        frames: frames.iter().filter(belongs).collect(),
+    })
+}
+
+/// The SYNs of all connections from that node to that port, whichever of them `wanted` means.
+pub(super) fn count<'a>(record: &Record<'a>, wanted: &'a Connection) -> Vec<&'a Frame> {
+    let topology = &record.plan.topology;
+    let from = topology.node(wanted.from.as_str());
+    let own_taps = record
+        .taps
+        .iter()
+        .filter(|t| Some(topology.tap(t.tap).node) == from);
+    let captures = std::iter::once(record.frames).chain(own_taps.map(|t| t.frames.as_slice()));
+    let mut found = captures.map(|c| opening(c, record.plan, wanted).collect::<Vec<_>>());
+    found.find(|syns| !syns.is_empty()).unwrap_or_default()
+}
+
+/// The SYNs, each connection's first, that open connections as `wanted` describes.
+fn opening<'a>(
+    frames: &'a [Frame],
+    plan: &'a Plan,
+    wanted: &'a Connection,
+) -> impl Iterator<Item = &'a Frame> {
     let from = plan.topology.node(wanted.from.as_str());
-    let opens = |f: &&Frame| {
+    frames.iter().filter(move |f| {
         // Whoever sends in another's name opens a connection of its own.
         let sender = middle(plan, f).filter(|m| m.sends).map(|m| m.node);
         f.tcp
@@ -52,15 +82,6 @@ fn search<'a>(frames: &'a [Frame], plan: &Plan, wanted: &Connection) -> Option<F
                 None => has_address(&plan.topology, &wanted.from, f.source.ip()),
             }
             && has_address(&plan.topology, &wanted.to, f.destination.ip())
-    };
-    let syn = frames.iter().filter(opens).nth(wanted.nth - 1)?;
-    let (client, server) = (syn.source, syn.destination);
-    let belongs = |f: &&Frame| {
-        f.tcp.is_some() && [(client, server), (server, client)].contains(&(f.source, f.destination))
-    };
-    Some(Found {
-        client,
-        frames: frames.iter().filter(belongs).collect(),
     })
 }
 

@@ -532,6 +532,7 @@ fn events() -> Vec<Event> {
         stream: None,
         status: 200,
         bytes: 2600,
+        answer: None,
     };
     let accept = Fact::CertificateAccepted {
         flow: front,

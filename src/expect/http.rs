@@ -57,28 +57,30 @@ pub(super) fn header_at_app(
     Ruling::broken(found.clone(), evidence, &expected, &found)
 }
 
-/// The status of the first response that `node` received.
-pub(super) fn status(record: &Record<'_>, node: &Name, wanted: u16) -> Ruling {
-    let mut at_node = record
+/// The status of a response that `node` received, counted from 1.
+pub(super) fn status(record: &Record<'_>, node: &Name, wanted: u16, nth: usize) -> Ruling {
+    let at_node = record
         .events
         .iter()
         .enumerate()
         .filter(|(_, e)| e.node == *node);
-    let got = at_node.find_map(|(i, e)| {
+    let mut got = at_node.filter_map(|(i, e)| {
         let Fact::ResponseReceived { flow, status, .. } = fact(e)? else {
             return None;
         };
         Some((i, e.at, *flow, *status))
     });
     let expected = format!("HTTP {wanted}");
+    let got = got.nth(nth - 1);
     let Some((index, at, flow, status)) = got else {
         let found = why_no_response(record, node);
         return Ruling::broken("no response", vec![], &expected, &found);
     };
-    let response = record
+    let mut responses = record
         .frames
         .iter()
-        .find(|f| f.destination == flow.local && f.at <= at && has_response(f));
+        .filter(|f| f.destination == flow.local && f.at <= at && has_response(f));
+    let response = responses.next_back();
     let evidence = response.map_or(Evidence::Event(index), |f| record.cite(f));
     let found = format!("HTTP {status}");
     if status == wanted {
@@ -197,10 +199,10 @@ mod tests {
     fn the_status_is_the_first_response_or_the_reason_for_none() {
         let mut run = fixture::main_lab();
         let user = name("user");
-        let held = status(&run.record(), &user, 200);
+        let held = status(&run.record(), &user, 200, 1);
         assert_eq!(held.measured, "HTTP 200");
         assert_eq!(held.evidence, [Evidence::Frame(25)]);
-        let broken = status(&run.record(), &user, 502).broken.unwrap();
+        let broken = status(&run.record(), &user, 502, 1).broken.unwrap();
         assert_eq!(broken, "expected HTTP 502; found HTTP 200");
         run.events
             .retain(|e| !fact(e).is_some_and(|f| matches!(f, Fact::ResponseReceived { .. })));
@@ -211,7 +213,7 @@ mod tests {
                 error: "timed out".into(),
             }),
         });
-        let broken = status(&run.record(), &user, 200).broken.unwrap();
+        let broken = status(&run.record(), &user, 200, 1).broken.unwrap();
         assert_eq!(broken, "expected HTTP 200; found no response: timed out");
     }
 

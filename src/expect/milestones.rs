@@ -155,6 +155,8 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::CertificateRefused { flow, .. }
         | Fact::ClientCertificateAccepted { flow, .. }
         | Fact::ClientCertificateRefused { flow, .. }
+        | Fact::WebSocketMessage { flow, .. }
+        | Fact::WebSocketClosed { flow, .. }
         | Fact::RequestSent { flow, .. }
         | Fact::RequestReceived { flow, .. }
         | Fact::ResponseSent { flow, .. }

@@ -12,6 +12,7 @@ use crate::net::topology::{NodeKind, Topology};
 use crate::time::{Instant, UnixSeconds};
 use crate::units::show_duration;
 
+mod answers;
 pub(crate) mod attack;
 mod balancing;
 mod certificate;
@@ -146,8 +147,25 @@ fn rule(record: &Record<'_>, check: &Check) -> Ruling {
             header,
             value,
         } => http::header_at_app(record, node.as_ref(), header, value.as_deref()),
-        Check::Status { node, status } => http::status(record, node, *status),
         Check::Balancing { node, check } => balancing::check(record, node, check),
+        Check::Status { node, status, nth } => http::status(record, node, *status, *nth),
+        Check::Statuses {
+            node,
+            status,
+            count,
+        } => answers::statuses(record, node, *status, *count),
+        Check::Response { node, nth, check } => answers::response(record, node, *nth, check),
+        Check::Requests { node, path, count } => {
+            answers::requests(record, node, path.as_deref(), *count)
+        }
+        Check::WebSocket {
+            node,
+            messages,
+            closed,
+        } => answers::websocket(record, node, *messages, *closed),
+        Check::Connections { connection, count } => {
+            answers::connections(record, connection, *count)
+        }
         Check::Target { node, address } => http::target(record, node, *address),
         Check::At { milestone, at } => timing::at(record, *milestone, *at),
         Check::Phase { from, to, takes } => timing::phase(record, *from, *to, *takes),

@@ -11,6 +11,7 @@ use crate::units::Bytes;
 
 mod reply;
 
+pub(super) use reply::headers;
 use reply::{reply, route};
 
 /// More at once is not served in one process.

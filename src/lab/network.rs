@@ -103,6 +103,15 @@ pub(super) struct Programs<'a> {
     pub(super) attacker: Option<Item<'a>>,
 }
 
+/// A browser, or a client that is none: they are told the same.
+fn one_client<'a>(browser: Option<Item<'a>>, client: Option<Item<'a>>) -> Option<Item<'a>> {
+    if let (Some(_), Some(extra)) = (browser, client) {
+        let label = "expected one of `browser` and `client`";
+        extra.wrong_key("there is a browser already", label, None);
+    }
+    browser.or(client)
+}
+
 impl<'a> Network<'a> {
     /// Reads the tables `subnet`, `router` and `node`.
     pub(super) fn read(root: &mut Fields<'a>) -> Self {
@@ -289,7 +298,7 @@ impl<'a> Network<'a> {
             tracking: table.optional("connection-tracking"),
         };
         let programs = Programs {
-            browser: table.optional("browser"),
+            browser: one_client(table.optional("browser"), table.optional("client")),
             resolver: table.optional("resolver"),
             name_server: table.optional("name-server"),
             alb: table.optional("alb"),

@@ -1,25 +1,27 @@
 //! A checked lab: everything a run needs, with nothing left to be wrong.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::dissect::filter::Filter;
-use crate::event::{CertificateDefect, Crossing, HandshakeKind, Transport};
+use crate::event::{CertificateDefect, Crossing, Transport};
 use crate::name::Name;
 use crate::net::Change;
 use crate::net::topology::Topology;
-use crate::role::config::{Attempt, Role, Service};
+use crate::role::config::{Attempt, Errand, Role, Service};
 use crate::stack::Tcp;
 use crate::time::UnixSeconds;
-use crate::tls::config::{Group, PkiSpec, Suite, Version};
-use crate::units::Bytes;
+use crate::tls::config::PkiSpec;
 use crate::wire::packet::Packet;
 
 mod milestone;
+mod tls;
+mod url;
 
 pub use milestone::Milestone;
+pub use tls::{Acceptance, KeysCheck, PreMasterCheck, TlsCheck};
+pub use url::Url;
 
 mod balancing;
 
@@ -216,6 +218,8 @@ pub enum Action {
     /// A browser fetches URLs of one origin (scheme, host and port), at least one: look-up, TCP, TLS, requests and
     /// responses, close. All over one connection.
     Get(Vec<Url>),
+    /// A client does something that a page does not make a browser do.
+    Errand(Errand),
     /// A real program runs on the node, to its end.
     Run(Vec<String>),
     /// A load balancer's listener gets another default certificate: connections made from then on see it.
@@ -238,42 +242,6 @@ pub enum Action {
         /// Whether it does.
         published: bool,
     },
-}
-
-/// An http or https URL, in parts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Url {
-    /// Whether it is https.
-    pub https: bool,
-    /// Host name.
-    pub host: String,
-    /// Port, the scheme's default where none is written.
-    pub port: u16,
-    /// Path and query, at least "/".
-    pub target: String,
-}
-
-impl Url {
-    /// Whether one connection can carry both: same scheme, host and port (RFC 9110 §4.3.1).
-    #[must_use]
-    pub fn shares_origin(&self, other: &Self) -> bool {
-        (self.https, &self.host, self.port) == (other.https, &other.host, other.port)
-    }
-}
-
-impl fmt::Display for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, default) = if self.https {
-            ("https", 443)
-        } else {
-            ("http", 80)
-        };
-        write!(f, "{scheme}://{}", self.host)?;
-        if self.port != default {
-            write!(f, ":{}", self.port)?;
-        }
-        f.write_str(&self.target)
-    }
 }
 
 /// An expectation: what must hold, in words and for the machine.
@@ -374,12 +342,57 @@ pub enum Check {
         /// Its value.
         value: Option<String>,
     },
-    /// The status the user got.
+    /// The status of a response that a client got.
     Status {
-        /// The user's node.
+        /// The client's node.
         node: Name,
         /// As in 200.
         status: u16,
+        /// Which of its responses, from 1.
+        nth: usize,
+    },
+    /// How many responses with a status a client got.
+    Statuses {
+        /// The client's node.
+        node: Name,
+        /// As in 200.
+        status: u16,
+        /// How many.
+        count: Count,
+    },
+    /// What a response to a client says, or how long it took.
+    Response {
+        /// The client's node.
+        node: Name,
+        /// Which of its responses, from 1.
+        nth: usize,
+        /// What.
+        check: ResponseCheck,
+    },
+    /// How many requests reached a node.
+    Requests {
+        /// The node.
+        node: Name,
+        /// Of this path only, without query.
+        path: Option<String>,
+        /// How many.
+        count: Count,
+    },
+    /// How a WebSocket went at a client.
+    WebSocket {
+        /// The client's node.
+        node: Name,
+        /// How many messages came in.
+        messages: Option<Count>,
+        /// The code with which it ended.
+        closed: Option<u16>,
+    },
+    /// How many connections were opened.
+    Connections {
+        /// From where to where.
+        connection: Connection,
+        /// How many.
+        count: Count,
     },
     /// A milestone, exactly at a time.
     At {
@@ -533,66 +546,17 @@ pub struct Dropped {
     pub count: Count,
 }
 
-/// What is checked of an RSA key exchange. Each holds on both sides, or not at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PreMasterCheck {
-    /// The pre-master secret has so many bytes, the first two of which are the version in the ClientHello.
-    Secret(Bytes),
-    /// Encrypted it has so many.
-    Encrypted(Bytes),
-    /// Both sides have the same pre-master secret, master secret and keys.
-    Same,
-    /// How many different encryption keys the two directions have.
-    WriteKeys(u64),
-    /// Whether the master secret is bound to the whole handshake (RFC 7627), or made of the two randoms.
-    Extended(bool),
-}
-
-/// What is checked of TLS on a connection.
+/// What is checked of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TlsCheck {
-    /// The version both sides agreed on.
-    Version(Version),
-    /// The cipher suite both sides agreed on.
-    Suite(Suite),
-    /// The group in which they agreed on a key.
-    Group(Group),
-    /// How the handshake went.
-    Handshake(HandshakeKind),
-    /// The handshake messages in order, by the names of the RFC: as in ["ClientHello", "ServerHello", …].
-    Messages(Vec<String>),
-    /// What client and server could not agree on: "version", "suite" or "group".
-    Mismatch(&'static str),
-    /// A fatal alert that ends it.
-    Alert {
-        /// Its number.
-        description: u8,
-        /// Who sends it; `None` when it does not matter.
-        from: Option<Name>,
-    },
-}
-
-/// What is checked of the keys of a TLS connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeysCheck {
-    /// Every secret of the key log and every Finished is what the key schedule makes of the shared secret and the
-    /// handshake messages, and every record opens under a key so computed.
-    Recomputed,
-    /// Client and server write under different keys.
-    Differ,
-}
-
-/// By what a certificate must have been accepted: one member for each of the four checks.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Acceptance {
-    /// The subject alternative name that covers the name asked for.
-    pub name: Option<String>,
-    /// The last moment of its validity.
-    pub until: Option<UnixSeconds>,
-    /// Common name of the trust anchor.
-    pub anchor: Option<String>,
-    /// Common names of what the server sent, leaf first.
-    pub chain: Option<Vec<String>>,
+pub enum ResponseCheck {
+    /// It has this header, with this value or any.
+    Header(String, Option<String>),
+    /// It has no such header.
+    NoHeader(String),
+    /// This text stands in the first KiB of its body.
+    Body(String),
+    /// It was whole this long after its request had left, exactly.
+    After(Duration),
 }
 
 /// How an attempt to read a recorded connection went.
@@ -641,6 +605,7 @@ impl Check {
             | Self::Keys { .. }
             | Self::PreMaster { .. }
             | Self::Packets { .. }
+            | Self::Connections { .. }
             | Self::Readable { .. }
             | Self::NeverSees { .. }
             | Self::Attacked { .. }
@@ -651,6 +616,10 @@ impl Check {
             | Self::CertificateRefused { .. }
             | Self::HeaderAtApp { .. }
             | Self::Status { .. }
+            | Self::Statuses { .. }
+            | Self::Response { .. }
+            | Self::Requests { .. }
+            | Self::WebSocket { .. }
             | Self::At { .. }
             | Self::Phase { .. }
             | Self::Target { .. }

@@ -41,11 +41,12 @@ pub(super) fn read<'a>(
         }
         let mut ports = BTreeSet::new();
         let of_node = [
-            programs.browser.and_then(|i| reader.browser(i)),
             programs.resolver.and_then(|i| dns::resolver(i, network)),
             name_server(&programs),
             programs.alb.and_then(|i| reader.alb(i, &mut ports)),
             programs.app.and_then(|i| app::app(i, &mut ports)),
+            // Last: a node that serves is known by that, though it asks others too.
+            programs.browser.and_then(|i| reader.browser(i)),
         ];
         roles.extend(of_node.into_iter().flatten().map(|role| (index, role)));
     }
@@ -65,14 +66,21 @@ impl Reader<'_, '_> {
         let mut table = item.fields()?;
         let resolver = table.or("resolver", None, |i| dns::stub(i, self.network).map(Some));
         let tls = speech::client(&mut table, self.pki);
-        let user_agent = table.or("user-agent", "Mozilla/5.0".to_owned(), Item::header_value);
+        let own = if item.key == "client" {
+            "curl/8.5.0"
+        } else {
+            "Mozilla/5.0"
+        };
+        let user_agent = table.or("user-agent", own.to_owned(), Item::header_value);
         let cookie = table.or("cookie", None, |i| i.header_value().map(Some));
+        let keep_alive = table.or("keep-alive", None, |i| i.duration().map(Some));
         table.finish();
         Some(Role::Browser(Browser {
             resolver: resolver?,
             tls: tls?,
             user_agent: user_agent?,
             cookie: cookie?,
+            keep_alive: keep_alive?,
         }))
     }
 

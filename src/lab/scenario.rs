@@ -14,6 +14,7 @@ use super::security_group;
 
 mod alb;
 mod app;
+mod client;
 mod dns;
 mod url;
 
@@ -145,8 +146,14 @@ fn step(
             action: changed?,
         });
     }
-    let get = action.required("get", "\"https://your-app.com/\"");
-    let urls = get.and_then(url::urls);
+    let errand = client::errand(&mut action);
+    let (done, url) = match errand {
+        Some((errand, url)) => (errand.map(Action::Errand), url),
+        None => {
+            let get = action.required("get", "\"https://your-app.com/\"");
+            (get.and_then(url::urls).map(Action::Get), get)
+        }
+    };
     action.finish();
     let Some(browser) = node.programs.browser else {
         let message = format!("`{}` has no browser", node.name);
@@ -154,18 +161,24 @@ fn step(
         actor.wrong_key(message, label, None);
         return None;
     };
-    let urls = urls?;
-    let host = urls.first().map_or("", |url| &url.host);
+    let done = done?;
+    let mut host = "";
+    if let Action::Get(urls) = &done {
+        host = urls.first().map_or("", |url| &url.host);
+    }
+    if let Action::Errand(errand) = &done {
+        host = &errand.origin().host;
+    }
     let has_resolver = browser.fields()?.optional("resolver").is_some();
-    if let (Some(get), false, Err(_)) = (get, has_resolver, host.parse::<Ipv4Addr>()) {
+    if let (Some(url), false, Err(_)) = (url, has_resolver, host.parse::<Ipv4Addr>()) {
         let message = format!("`{}` cannot look up `{host}`", node.name);
         let label = "expected an address, or a `resolver` in the browser";
-        get.wrong(message, label, None);
+        url.wrong(message, label, None);
         return None;
     }
     Some(Step {
         at: at?,
         node: node.name.clone(),
-        action: Action::Get(urls),
+        action: done,
     })
 }

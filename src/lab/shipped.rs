@@ -20,6 +20,10 @@ macro_rules! embed {
 pub(super) const LABS: &[Shipped] = &embed![
     "https-through-alb",
     "timeline-as-written",
+    "http/slowloris",
+    "http/slowloris.fixed",
+    "http/redirect-loop",
+    "http/redirect-loop.fixed",
     "tls/tls13-x25519",
     "tls/tls13-post-quantum",
     "tls/tls13-post-quantum-loss",

@@ -17,8 +17,14 @@ pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)], steps: &[S
     let mut taps = BTreeSet::new();
     let mut clients = Vec::new();
     let mut published = Vec::new();
+    let serves = |node: usize| {
+        let mut roles = roles.iter();
+        roles.any(|(n, role)| *n == node && matches!(role, Role::App(_) | Role::Alb(_)))
+    };
     for (node, role) in roles {
         match role {
+            // What a server asks of others would be on the links where it is asked itself: it has captures of its own.
+            Role::Browser(_) if serves(*node) => {}
             Role::Browser(_) => {
                 let nics = &topology.nodes[*node].nics;
                 taps.extend(nics.iter().copied());
@@ -86,20 +92,17 @@ fn is_elsewhere(topology: &Topology, node: usize, roles: &[(usize, Role)], steps
         })
     };
     let own = steps.iter().filter(|s| s.node == topology.nodes[node].name);
-    let mut urls = own.flat_map(|step| match &step.action {
-        Action::Get(urls) => urls.as_slice(),
+    let mut hosts = own.flat_map(|step| match &step.action {
+        Action::Get(urls) => urls.iter().map(|url| url.host.as_str()).collect(),
+        Action::Errand(errand) => vec![errand.origin().host.as_str()],
         Action::Run(_)
         | Action::Renew { .. }
         | Action::Serve(_)
         | Action::Attack(_)
         | Action::Network(_)
-        | Action::Publish { .. } => &[],
+        | Action::Publish { .. } => Vec::new(),
     });
-    urls.all(|url| {
-        url.host
-            .parse()
-            .is_ok_and(|address: IpAddr| !balancer(address))
-    })
+    hosts.all(|host| host.parse().is_ok_and(|address: IpAddr| !balancer(address)))
 }
 
 /// The NIC through which `node` sends to `destination`: the longest prefix wins.

@@ -118,6 +118,10 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             "client-certificate-refused",
             format!("client {}: {error}", leaf(chain)),
         ),
+        Fact::WebSocketMessage { text, .. } => ("websocket-message", text.clone()),
+        Fact::WebSocketClosed { code, .. } => {
+            ("websocket-closed", format!("WebSocket closed, code {code}"))
+        }
         Fact::Service { port, service } => (
             "service",
             format!("the application on port {port}: {service}"),

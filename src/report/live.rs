@@ -114,7 +114,8 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         Fact::ProgramStarted { .. }
         | Fact::ProgramEnded { .. }
         | Fact::NetworkChanged(_)
-        | Fact::Service { .. } => Some(Tone::Strong),
+        | Fact::Service { .. }
+        | Fact::WebSocketClosed { .. } => Some(Tone::Strong),
         Fact::LookupFailed { .. }
         | Fact::ConnectFailed { .. }
         | Fact::TlsFailed { .. }
@@ -144,6 +145,7 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::KeysAgreed { .. }
         | Fact::PreMasterAgreed { .. }
         | Fact::TlsEstablished { .. }
+        | Fact::WebSocketMessage { .. }
         | Fact::RequestSent { .. }
         | Fact::RequestReceived { .. }
         | Fact::ResponseSent { .. }

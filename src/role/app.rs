@@ -4,6 +4,7 @@
 mod answer;
 mod choice;
 mod conversation;
+mod websocket;
 
 use std::cell::RefCell;
 use std::io;

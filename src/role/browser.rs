@@ -1,14 +1,23 @@
 //! A user's HTTPS client: looks up the name, connects, validates, asks, and closes in good order.
 
+mod ask;
 mod exchange;
+mod http1;
+mod http2;
+mod kept;
+mod raw;
+mod websocket;
 
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use super::Node;
 use super::dns::Stub;
-use crate::event::Fact;
-use crate::role::config;
+use super::http::Duplex;
+use super::http2::Shared;
+use crate::event::{Fact, Flow};
+use crate::role::config::{self, Errand};
 use crate::stack::TcpStream;
 use crate::tls::client::{self, ClientSetup};
 
@@ -18,6 +27,18 @@ pub struct Browser {
     config: config::Browser,
     tls: ClientSetup,
     resolver: Option<Stub>,
+    /// Connections that nobody uses now.
+    kept: kept::Kept,
+}
+
+/// A connection that is open.
+struct Opened {
+    stream: Box<dyn Duplex>,
+    /// What is below TLS, where that is spoken.
+    tcp: Shared<TcpStream>,
+    flow: Flow,
+    /// Whether HTTP/2 was agreed on.
+    http2: bool,
 }
 
 /// Where requests go.
@@ -44,7 +65,22 @@ impl Browser {
             config,
             tls,
             resolver,
+            kept: kept::Kept::default(),
         }
+    }
+
+    /// Does what a step says. What happened is in the trace; a failure also as the step's.
+    pub async fn go(self: Rc<Self>, errand: Errand) {
+        match errand {
+            Errand::Ask(ask) => self.ask(ask).await,
+            Errand::Raw(raw) => self.send_raw(raw).await,
+            Errand::Talk(talk) => self.talk(talk).await,
+        }
+    }
+
+    fn failed(&self, error: impl Into<String>) {
+        let error = error.into();
+        self.node.fact(Fact::StepFailed { error });
     }
 
     /// Fetches pages over one connection, which is closed after them. What happened is in the trace; a failure also as the step's.
@@ -55,19 +91,33 @@ impl Browser {
     }
 
     async fn try_get(&self, to: Destination<'_>) -> Result<(), String> {
-        let addresses = match to.host.parse::<IpAddr>() {
+        let opened = self.open(to.https, to.host, to.port).await?;
+        if opened.http2 {
+            return self.speak_http2(opened.stream, opened.flow, to).await;
+        }
+        self.speak_http1(opened.stream, opened.flow, to).await
+    }
+
+    /// A connection: name look-up, TCP, and TLS where it is spoken.
+    async fn open(&self, https: bool, host: &str, port: u16) -> Result<Opened, String> {
+        let addresses = match host.parse::<IpAddr>() {
             Ok(address) => vec![address],
             Err(_) => {
                 let resolver = self.resolver.as_ref();
-                let resolver =
-                    resolver.ok_or_else(|| format!("no resolver to ask for {}", to.host))?;
-                resolver.look_up(to.host).await?
+                let resolver = resolver.ok_or_else(|| format!("no resolver to ask for {host}"))?;
+                resolver.look_up(host).await?
             }
         };
-        let stream = self.connect(&addresses, to.port).await?;
+        let stream = self.connect(&addresses, port).await?;
         let flow = stream.flow();
-        if !to.https {
-            return self.speak_http1(stream, flow, to).await;
+        let tcp = Shared::new(stream);
+        if !https {
+            return Ok(Opened {
+                stream: Box::new(tcp.clone()),
+                tcp,
+                flow,
+                http2: false,
+            });
         }
         let takes = self.config.tls.takes;
         if !takes.wait.is_zero() {
@@ -75,11 +125,11 @@ impl Browser {
         }
         self.node.fact(Fact::TlsStarted {
             flow,
-            server_name: to.host.into(),
+            server_name: host.into(),
         });
         let randomness = self.node.chance.next("tls");
         let clock = &self.node.clock;
-        match client::connect(&self.tls, to.host, stream, randomness, clock).await {
+        match client::connect(&self.tls, host, tcp.clone(), randomness, clock).await {
             Ok(established) => {
                 let mut facts = established.facts;
                 self.node.keys_agreed(flow, mem::take(&mut facts.agreed));
@@ -88,7 +138,7 @@ impl Browser {
                 if !facts.chain.is_empty() {
                     self.node.fact(Fact::CertificateAccepted {
                         flow,
-                        server_name: to.host.into(),
+                        server_name: host.into(),
                         date: self.tls.date(clock),
                         chain: mem::take(&mut facts.chain),
                         anchor: mem::take(&mut facts.anchor),
@@ -96,10 +146,12 @@ impl Browser {
                 }
                 let http2 = facts.alpn.as_deref() == Some("h2");
                 self.node.tls_established(flow, &facts);
-                if http2 {
-                    return self.speak_http2(established.stream, flow, to).await;
-                }
-                self.speak_http1(established.stream, flow, to).await
+                Ok(Opened {
+                    stream: Box::new(established.stream),
+                    tcp,
+                    flow,
+                    http2,
+                })
             }
             Err(failure) => {
                 self.node.keys_agreed(flow, failure.agreed);
@@ -107,7 +159,7 @@ impl Browser {
                 if let Some(refused) = failure.refused {
                     self.node.fact(Fact::CertificateRefused {
                         flow,
-                        server_name: to.host.into(),
+                        server_name: host.into(),
                         defect: refused.defect,
                         error: refused.error,
                         chain: refused.chain,

@@ -4,6 +4,7 @@ mod alb;
 mod app;
 mod attack;
 mod browser;
+mod client;
 mod dns;
 mod program;
 
@@ -20,6 +21,7 @@ pub use attack::{
     Victim,
 };
 pub use browser::Browser;
+pub use client::{Ask, Errand, Origin, Raw, Talk};
 pub(crate) use dns::server_name;
 pub use dns::{
     Alias, Asking, DnsService, DnsSource, Keeps, PAYLOAD, Recursion, Resolver, Stub, Zone,

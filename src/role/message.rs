@@ -8,7 +8,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::time::Clock;
 use crate::wire::http1::{
     ChunkedDecoder, ChunkedError, Framing, FramingError, HeadError, Limits, RequestHead,
+    ResponseHead,
 };
+use crate::wire::websocket::{Frame, TooLong};
 
 /// Why there is no message.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +88,15 @@ impl Inbox {
         self.bytes.drain(..n);
     }
 
+    /// A WebSocket frame, once it is whole.
+    pub(super) fn frame(&mut self) -> Result<Option<Frame>, TooLong> {
+        let read = Frame::parse(&self.bytes)?;
+        Ok(read.map(|(frame, used)| {
+            self.used(used);
+            frame
+        }))
+    }
+
     /// Reads more. `false` at the end of the stream.
     pub(super) async fn more<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<bool> {
         let mut most = Self::PIECE;
@@ -130,6 +141,15 @@ impl Inbox {
         limits: &Limits,
     ) -> Result<RequestHead, Trouble> {
         self.head(stream, |b| RequestHead::parse(b, limits)).await
+    }
+
+    /// The head of a response.
+    pub(super) async fn response<S: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut S,
+        limits: &Limits,
+    ) -> Result<ResponseHead, Trouble> {
+        self.head(stream, |b| ResponseHead::parse(b, limits)).await
     }
 
     /// A body.

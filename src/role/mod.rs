@@ -26,6 +26,7 @@ pub mod interceptor;
 mod message;
 pub mod program;
 mod signal;
+mod websocket;
 
 /// What a program has of its node. Cloning shares it.
 #[derive(Clone)]

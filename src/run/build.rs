@@ -206,6 +206,14 @@ pub(super) fn populate(
                     balancer.renew(port, setup, facts);
                 });
             }
+            Action::Errand(errand) => {
+                let browser = browsers.get(&step.node).cloned();
+                let browser = browser.ok_or_else(|| RunError::CannotAct(step.node.to_string()))?;
+                world.executor().spawn_foreground(async move {
+                    clock.sleep(at).await;
+                    browser.go(errand).await;
+                });
+            }
             Action::Serve(service) => {
                 let application = applications.get(&step.node).cloned();
                 let application =

@@ -19,6 +19,7 @@ use super::standing::{self, Enterable, Standing};
 use super::{RunError, build, today};
 use crate::event::Trace;
 use crate::lab::plan::{Action, Plan};
+use crate::name::Name;
 use crate::net::topology::NodeKind;
 use crate::os::{self, Leftover, Process, Watchdog};
 use crate::report::live::Lines;
@@ -270,8 +271,17 @@ impl Standing {
 /// Machines for programs in place of browsers, which find the browser's resolver and trust what it trusts.
 fn inhabited(plan: &Plan, steps: bool) -> Plan {
     let mut plan = plan.clone();
-    for (_, role) in &mut plan.roles {
-        if let Role::Browser(browser) = role {
+    let servers: Vec<usize> = plan
+        .roles
+        .iter()
+        .filter(|(_, role)| matches!(role, Role::App(_) | Role::Alb(_)))
+        .map(|(node, _)| *node)
+        .collect();
+    for (node, role) in &mut plan.roles {
+        // A server that asks others goes on by itself.
+        if let Role::Browser(browser) = role
+            && !servers.contains(node)
+        {
             *role = Role::Program(Program {
                 run: Vec::new(),
                 ready: None,
@@ -288,7 +298,28 @@ fn inhabited(plan: &Plan, steps: bool) -> Plan {
     if !steps {
         plan.steps.clear();
     }
+    let programs = |plan: &Plan, node: &Name| {
+        let index = plan.topology.node(node.as_str());
+        let mut roles = plan.roles.iter();
+        roles.any(|(n, role)| Some(*n) == index && role.is_program())
+    };
+    // What no program does for us stays undone.
+    let here = plan.clone();
+    plan.steps.retain(|step| {
+        let Action::Errand(errand) = &step.action else {
+            return true;
+        };
+        errand.as_curl().is_some() || !programs(&here, &step.node)
+    });
     for step in &mut plan.steps {
+        if !programs(&here, &step.node) {
+            continue;
+        }
+        if let Action::Errand(errand) = &step.action
+            && let Some(command) = errand.as_curl()
+        {
+            step.action = Action::Run(command);
+        }
         if let Action::Get(urls) = &step.action {
             let mut command = ["curl", "-sS"].map(str::to_owned).to_vec();
             command.extend(urls.iter().map(ToString::to_string));

@@ -9,3 +9,4 @@ pub mod offload;
 pub mod packet;
 pub mod rewrite;
 pub mod tls;
+pub mod websocket;

@@ -99,6 +99,9 @@ fn delivery(table: &mut Fields<'_>) -> Option<Delivery> {
         i.one_of("word", &[("close", true), ("keep-alive", false)])
     });
     let reads_body = table.or("reads-body", true, Item::boolean);
+    let echoes = table.or("websocket", false, |i| {
+        i.one_of("WebSocket server", &[("echo", true)])
+    });
     let after = table.optional("after");
     let how = table.or("fault", None, |i| {
         let words = [
@@ -124,6 +127,7 @@ fn delivery(table: &mut Fields<'_>) -> Option<Delivery> {
         raw: raw?,
         closes: closes?,
         early: !reads_body?,
+        echoes: echoes?,
         fault: how.map(|how| Fault { how, after }),
     })
 }
@@ -151,7 +155,7 @@ fn bytes(item: Item<'_>) -> Option<u64> {
 }
 
 /// `{ Location = "/", Set-Cookie = ["a=1", "b=2"] }`: names, and a value or several.
-fn headers(item: Item<'_>) -> Option<Vec<(String, String)>> {
+pub(in crate::lab) fn headers(item: Item<'_>) -> Option<Vec<(String, String)>> {
     let each = item.fields()?.entries().map(|entry| {
         // A token of RFC 9110 §5.6.2.
         let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);

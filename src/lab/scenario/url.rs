@@ -27,7 +27,8 @@ pub(super) fn urls(item: Item<'_>) -> Option<Vec<Url>> {
     })
 }
 
-fn url(item: Item<'_>) -> Option<Url> {
+/// A URL.
+pub(super) fn url(item: Item<'_>) -> Option<Url> {
     let text = item.text()?;
     match parse_url(text) {
         Ok(url) => Some(url),

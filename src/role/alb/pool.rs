@@ -142,6 +142,7 @@ impl Pool {
             flow: connection.flow,
             stream: None,
             status: head.status,
+            answer: None,
             bytes: match framing {
                 Framing::Length(length) => length,
                 Framing::None | Framing::Chunked | Framing::UntilClose => 0,

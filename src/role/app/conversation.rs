@@ -6,6 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::answer::Then;
 use super::choice::choose;
+use super::websocket::key_of;
 use super::{Life, Server};
 use crate::event::{Fact, Flow};
 use crate::role::config::{Believes, KeepAlive, Reply};
@@ -168,6 +169,16 @@ impl Server {
         }
         let takes = reply.takes.unwrap_or(self.config.takes);
         self.node.clock.sleep(takes).await;
+        if reply.delivery.echoes {
+            if let Some(key) = key_of(head) {
+                return self
+                    .echo(stream, std::mem::take(inbox), life, flow, key)
+                    .await;
+            }
+            let mut reply = Reply::text(426, "WebSocket only\n");
+            reply.headers.push(("Upgrade".into(), "websocket".into()));
+            return self.answer(stream, flow, head, &reply, true).await;
+        }
         let closes = reply.delivery.closes
             || reply.delivery.early
             || self.config.keep_alive == KeepAlive::Off

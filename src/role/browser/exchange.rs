@@ -13,7 +13,7 @@ use hyper::{Method, Request, Response, Uri, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Browser, Destination};
-use crate::event::{Fact, Flow};
+use crate::event::{Answer, Fact, Flow};
 use crate::role::http::{Body, Io, Timer, beside, chain, close, empty};
 use crate::role::http2::{Shared, Tasks};
 
@@ -53,13 +53,8 @@ impl Browser {
                 Some(_) => (exchange.await, None),
             };
             ended = ended.or(end);
-            let (status, bytes) = received?;
-            self.node.fact(Fact::ResponseReceived {
-                flow,
-                stream: None,
-                status,
-                bytes,
-            });
+            let received = received?;
+            self.node.fact(received.fact(flow, None));
         }
         // Without a sender the connection has nothing more to do and gives the stream back.
         drop(sender);
@@ -107,12 +102,7 @@ impl Browser {
             let response = sender.send_request(request);
             requests.spawn(async move {
                 match whole(response.await).await {
-                    Ok((status, bytes)) => node.fact(Fact::ResponseReceived {
-                        flow,
-                        stream: Some(number),
-                        status,
-                        bytes,
-                    }),
+                    Ok(received) => node.fact(received.fact(flow, Some(number))),
                     Err(error) => errors
                         .borrow_mut()
                         .push(format!("stream {number}: {error}")),
@@ -164,11 +154,45 @@ impl Browser {
     }
 }
 
-/// The status of a response, and the bytes of its body, once that is whole.
-async fn whole(response: hyper::Result<Response<Incoming>>) -> Result<(u16, u64), String> {
+/// A response that is whole.
+pub(super) struct Whole {
+    pub(super) status: u16,
+    pub(super) bytes: u64,
+    pub(super) answer: Answer,
+}
+
+impl Whole {
+    /// Bytes of a body that are kept.
+    const KEPT: usize = 4 * 1024;
+
+    pub(super) fn fact(self, flow: Flow, stream: Option<u32>) -> Fact {
+        Fact::ResponseReceived {
+            flow,
+            stream,
+            status: self.status,
+            bytes: self.bytes,
+            answer: Some(Box::new(self.answer)),
+        }
+    }
+}
+
+/// A response, once it is whole.
+pub(super) async fn whole(response: hyper::Result<Response<Incoming>>) -> Result<Whole, String> {
     let response = response.map_err(|e| chain(&e))?;
     let status = response.status().as_u16();
+    let headers = response.headers().iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        (name.to_string(), value)
+    });
+    let headers = headers.collect();
     let body = response.into_body().collect().await;
-    let body = body.map_err(|e| chain(&e))?;
-    Ok((status, body.to_bytes().len() as u64))
+    let body = body.map_err(|e| chain(&e))?.to_bytes();
+    Ok(Whole {
+        status,
+        bytes: body.len() as u64,
+        answer: Answer {
+            headers,
+            body: body[..body.len().min(Whole::KEPT)].to_vec(),
+        },
+    })
 }

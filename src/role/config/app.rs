@@ -119,6 +119,8 @@ pub struct Delivery {
     pub closes: bool,
     /// Answered as soon as the head is there; the request's body is not read, and the connection is closed.
     pub early: bool,
+    /// A WebSocket handshake is answered with 101, and every message sent back (RFC 6455); else 426 is the answer.
+    pub echoes: bool,
     /// What goes wrong.
     pub fault: Option<Fault>,
 }

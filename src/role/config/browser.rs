@@ -1,5 +1,7 @@
 //! Users' clients.
 
+use std::time::Duration;
+
 use super::Stub;
 use crate::tls::config::ClientTls;
 
@@ -14,4 +16,6 @@ pub struct Browser {
     pub user_agent: String,
     /// Value of the Cookie header, where it sends one.
     pub cookie: Option<String>,
+    /// How long it keeps a connection between requests of several steps; `None` when it closes it after the step.
+    pub keep_alive: Option<Duration>,
 }
