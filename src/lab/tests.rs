@@ -1,6 +1,7 @@
 //! Whole files: the shipped labs as they should come out, and wrong ones with what is said about them.
 
 mod app;
+mod dns;
 mod log;
 mod span;
 

@@ -130,7 +130,7 @@ impl Host {
         Ok(TcpListener::new(self.clone(), port))
     }
 
-    /// Opens a UDP port; port 0 takes a free one, for talking to `towards`.
+    /// Opens a UDP port; port 0 takes a free one, for talking to `towards`, whose errors the socket then tells.
     ///
     /// # Errors
     /// `AddrInUse`, `NetworkUnreachable`, or `AddrNotAvailable` without a free port.
@@ -151,7 +151,7 @@ impl Host {
         if port == 0 || stack.udp.contains_key(&port) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
-        let opened = UdpPort::open(port, stack.nics.len())?;
+        let opened = UdpPort::open(port, stack.nics.len(), towards)?;
         stack.udp.insert(port, opened);
         Ok(UdpSocket::new(self.clone(), port))
     }

@@ -1,5 +1,6 @@
 //! What an ICMP error says about one of our flows. smoltcp's TCP never hears of them.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::wire::packet::{FlowKey, Icmp, protocol};
@@ -15,7 +16,26 @@ pub(super) fn unreachable_flow(message: &Icmp<'_>) -> Option<FlowKey> {
     if message.kind != UNREACHABLE || message.code == TOO_BIG {
         return None;
     }
-    quoted_flow(message.payload)
+    quoted_flow(message.payload, protocol::TCP)
+}
+
+/// The same of a datagram, and what Linux tells the program whose socket is for that destination only (RFC 1122
+/// §4.1.3.3).
+pub(super) fn unreachable_datagram(message: &Icmp<'_>) -> Option<(FlowKey, io::ErrorKind)> {
+    /// Code 3: nobody listens on the port.
+    const PORT: u8 = 3;
+    if message.kind != UNREACHABLE || message.code == TOO_BIG {
+        return None;
+    }
+    let flow = quoted_flow(message.payload, protocol::UDP)?;
+    Some((
+        flow,
+        if message.code == PORT {
+            io::ErrorKind::ConnectionRefused
+        } else {
+            io::ErrorKind::HostUnreachable
+        },
+    ))
 }
 
 /// A router has no room for a packet of ours.
@@ -33,7 +53,7 @@ pub(super) fn too_big(message: &Icmp<'_>) -> Option<TooBig> {
         return None;
     }
     let quoted = message.payload;
-    let flow = quoted_flow(quoted)?;
+    let flow = quoted_flow(quoted, protocol::TCP)?;
     let header = usize::from(quoted[0] & 15) * 4;
     let sequence = quoted.get(header + 4..header + 8)?.try_into().ok()?;
     let mtu = match u16::from_be_bytes([message.rest[2], message.rest[3]]) {
@@ -59,10 +79,10 @@ const PLATEAUS: [u16; 10] = [
 /// What every link carries (RFC 791 §3.2).
 const MTU_MIN: u16 = 68;
 
-fn quoted_flow(quoted: &[u8]) -> Option<FlowKey> {
+fn quoted_flow(quoted: &[u8], carried: u8) -> Option<FlowKey> {
     let header = usize::from(quoted.first()? & 15) * 4;
     let ports = quoted.get(header..header + 4)?;
-    if quoted[0] >> 4 != 4 || header < 20 || quoted[9] != protocol::TCP {
+    if quoted[0] >> 4 != 4 || header < 20 || quoted[9] != carried {
         return None;
     }
     let address = |at: usize| -> Option<IpAddr> {
@@ -83,6 +103,38 @@ mod tests {
     use crate::wire::packet::{Packet, Transport};
     use etherparse::icmpv4::DestUnreachableHeader::FragmentationNeeded;
     use etherparse::{Icmpv4Type, PacketBuilder};
+
+    #[test]
+    fn a_datagram_that_nobody_took_is_told_from_one_that_did_not_arrive() {
+        use etherparse::icmpv4::DestUnreachableHeader::{self, Host, Port};
+        let mut datagram = Vec::new();
+        PacketBuilder::ipv4([203, 192, 1, 50], [203, 192, 2, 53], 64)
+            .udp(40_000, 53)
+            .write(&mut datagram, b"?")
+            .unwrap();
+        let read = |why: DestUnreachableHeader| {
+            let mut error = Vec::new();
+            PacketBuilder::ipv4([203, 192, 2, 53], [203, 192, 1, 50], 64)
+                .icmpv4(Icmpv4Type::DestinationUnreachable(why))
+                .write(&mut error, &datagram)
+                .unwrap();
+            let Transport::Icmp(icmp) = Packet::read(&error).unwrap().transport else {
+                panic!("ICMP")
+            };
+            assert_eq!(unreachable_flow(&icmp), None, "no TCP");
+            let (flow, kind) = unreachable_datagram(&icmp).unwrap();
+            (flow.local.port(), flow.remote.to_string(), kind)
+        };
+        let there = || "203.192.2.53:53".to_owned();
+        assert_eq!(
+            read(Port),
+            (40_000, there(), io::ErrorKind::ConnectionRefused)
+        );
+        assert_eq!(
+            read(Host),
+            (40_000, there(), io::ErrorKind::HostUnreachable)
+        );
+    }
 
     #[test]
     fn what_fits_is_said_or_guessed() {

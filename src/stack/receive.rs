@@ -99,6 +99,9 @@ impl Stack {
                 if let Some(key) = icmp::unreachable_flow(&message) {
                     self.unreachable(key);
                 }
+                if let Some((key, kind)) = icmp::unreachable_datagram(&message) {
+                    self.fail_udp(&key, kind);
+                }
                 if let Some(too_big) = icmp::too_big(&message) {
                     self.too_big(&too_big);
                 }

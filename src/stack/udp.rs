@@ -3,13 +3,13 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use smoltcp::iface::{PollResult, SocketHandle, SocketSet};
 use smoltcp::socket::udp::{PacketBuffer, PacketMetadata, Socket, UdpMetadata};
 use smoltcp::wire::IpListenEndpoint;
 
-use super::{Host, Stack, endpoint, micros};
+use super::{FlowKey, Host, Stack, endpoint, micros};
 
 /// Datagrams that may wait in each direction, and their bytes.
 const DATAGRAMS: usize = 64;
@@ -19,10 +19,15 @@ pub(super) struct UdpPort {
     /// One set with one socket for each NIC.
     sets: Vec<SocketSet<'static>>,
     dirty: bool,
+    /// Whom it is for, as with connect(2).
+    peer: Option<SocketAddr>,
+    /// What an ICMP error said about the way there, and nobody was told yet.
+    error: Option<io::ErrorKind>,
+    waker: Option<Waker>,
 }
 
 impl UdpPort {
-    pub(super) fn open(port: u16, nics: usize) -> io::Result<Self> {
+    pub(super) fn open(port: u16, nics: usize, peer: Option<SocketAddr>) -> io::Result<Self> {
         let buffer = || PacketBuffer::new(vec![PacketMetadata::EMPTY; DATAGRAMS], vec![0; BYTES]);
         let mut sets = Vec::new();
         for _ in 0..nics {
@@ -34,7 +39,13 @@ impl UdpPort {
             set.add(socket);
             sets.push(set);
         }
-        Ok(Self { sets, dirty: false })
+        Ok(Self {
+            sets,
+            dirty: false,
+            peer,
+            error: None,
+            waker: None,
+        })
     }
 
     fn socket(&mut self, nic: usize) -> &mut Socket<'static> {
@@ -55,6 +66,17 @@ impl Stack {
         n.interface
             .poll_ingress_single(now, &mut n.port, &mut opened.sets[nic]);
         self.collect(nic, None);
+    }
+
+    /// A datagram of ours did not arrive. Only a socket for one destination is told, as in Linux.
+    pub(super) fn fail_udp(&mut self, flow: &FlowKey, kind: io::ErrorKind) {
+        let opened = self.udp.get_mut(&flow.local.port());
+        if let Some(opened) = opened.filter(|o| o.peer == Some(flow.remote)) {
+            opened.error = Some(kind);
+            if let Some(waker) = opened.waker.take() {
+                waker.wake();
+            }
+        }
     }
 
     /// Lets UDP ports send what their programs wrote.
@@ -120,6 +142,26 @@ impl UdpSocket {
         opened.dirty = true;
         stack.notify();
         Ok(())
+    }
+
+    /// Waits until the destination of this socket turns out not to be reachable: `ConnectionRefused` when nobody
+    /// listens on its port.
+    pub async fn failure(&self) -> io::Error {
+        poll_fn(|cx| {
+            let mut stack = self.host.stack.borrow_mut();
+            let Some(opened) = stack.udp.get_mut(&self.port) else {
+                // Only dropping this very socket closes the port.
+                return Poll::Pending;
+            };
+            match opened.error.take() {
+                Some(kind) => Poll::Ready(kind.into()),
+                None => {
+                    opened.waker = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
     }
 
     /// The next datagram: its data, who sent it, and to which of our addresses.

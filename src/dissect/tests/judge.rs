@@ -13,6 +13,7 @@ use super::{Frame, WITH, WITHOUT, selected};
 fn everything() -> Capture {
     let mut capture = Capture::default();
     capture.dns();
+    capture.dns_by_tcp();
     capture.tls(TlsVersion::Tls13, None, 50_000, 1460);
     capture.tls(TlsVersion::Tls12, None, 50_001, 1460);
     capture.tls(TlsVersion::Tls13, Some(0x1303), 50_002, 300);
@@ -89,6 +90,9 @@ const FILTERS: &[&str] = &[
     "dns.flags.response == 0 or icmp.type in {3, 11}",
     "not dns and tcp.len == 1 or dns.flags.rcode > 2",
     "! ! tcp.analysis.out_of_order",
+    "tcp and dns.count.answers > 30 and dns.length > 512",
+    "dns.flags.truncated == 1 or dns.rr.udp_payload_size == 1232",
+    "dns.resp.type == 41 or dns.soa.minimum_ttl == 30 and dns.txt == \"v=1\"",
 ];
 
 /// tshark with our preferences on a capture; its standard output. `None` without tshark.

@@ -338,6 +338,20 @@ fn dns_and_icmp() {
 }
 
 #[test]
+fn dns_in_a_connection_belongs_to_the_segment_that_completes_it() {
+    let mut capture = Capture::default();
+    capture.dns_by_tcp();
+    let frames = capture.dissect(WITHOUT);
+    assert_eq!(selected(&frames, "dns.flags.truncated == 1"), [2]);
+    // Two questions in the segment after the handshake; both answers end in the third of the server's.
+    assert_eq!(selected(&frames, "tcp and dns.flags.response == 0"), [6]);
+    assert_eq!(numbers(&frames[5..6], "dns.qry.type"), [1, 16]);
+    assert_eq!(selected(&frames, "dns.count.answers == 39"), [10]);
+    assert_eq!(selected(&frames, "dns.soa.minimum_ttl == 30"), [10]);
+    assert_eq!(story(&frames[1..2]), ["pool.your-app.com []"]);
+}
+
+#[test]
 fn what_is_not_ip_is_still_a_frame() {
     let mut capture = Capture::default();
     capture.packets.push((0, vec![1, 2, 3]));

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 
 use etherparse::{Icmpv4Type, PacketBuilder, TcpOptionElement};
-use hickory_proto::op::{Message, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::A;
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::rdata::{A, NS, SOA, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use p256::ecdsa::SigningKey;
 use p256::ecdsa::signature::Signer;
@@ -252,8 +252,7 @@ impl Capture {
             (40_001, "nowhere.example.", false),
         ] {
             let name = Name::from_ascii(host).unwrap();
-            let mut query =
-                Message::new(port, hickory_proto::op::MessageType::Query, OpCode::Query);
+            let mut query = Message::new(port, MessageType::Query, OpCode::Query);
             query.add_query(Query::query(name.clone(), RecordType::A));
             let mut answer = Message::response(port, OpCode::Query);
             answer.add_query(Query::query(name.clone(), RecordType::A));
@@ -266,6 +265,59 @@ impl Capture {
             self.push(udp(CLIENT, SERVER, [port, 53], &query.to_vec().unwrap()));
             self.push(udp(SERVER, CLIENT, [53, port], &answer.to_vec().unwrap()));
         }
+    }
+
+    /// A query with EDNS and a truncated answer; the same in a connection, in pieces, and a second question there that
+    /// is answered by a start of authority, a text and a name server.
+    pub(super) fn dns_by_tcp(&mut self) {
+        let name = Name::from_ascii("pool.your-app.com.").unwrap();
+        let query = |id, kind| {
+            let mut query = Message::new(id, MessageType::Query, OpCode::Query);
+            query.add_query(Query::query(name.clone(), kind));
+            query
+        };
+        let mut asked = query(40_002, RecordType::A);
+        let mut edns = Edns::new();
+        edns.set_max_payload(1232);
+        asked.set_edns(edns);
+        let mut cut = Message::response(40_002, OpCode::Query);
+        cut.add_queries(asked.queries.clone());
+        cut.metadata.truncation = true;
+        self.push(udp(CLIENT, SERVER, [40_002, 53], &asked.to_vec().unwrap()));
+        self.push(udp(SERVER, CLIENT, [53, 40_002], &cut.to_vec().unwrap()));
+
+        let framed = |message: &Message| {
+            let bytes = message.to_vec().unwrap();
+            let mut framed = (bytes.len() as u16).to_be_bytes().to_vec();
+            framed.extend(bytes);
+            framed
+        };
+        let mut whole = Message::response(40_003, OpCode::Query);
+        whole.add_queries(asked.queries.clone());
+        for last in 1..40 {
+            let data = RData::A(A::new(198, 51, 100, last));
+            whole.add_answer(Record::from_rdata(name.clone(), 60, data));
+        }
+        let mut other = Message::response(40_004, OpCode::Query);
+        other.add_query(Query::query(name.clone(), RecordType::TXT));
+        let text = TXT::new(vec!["v=1".into(), "two".into()]);
+        other.add_answer(Record::from_rdata(name.clone(), 5, RData::TXT(text)));
+        let zone = name.base_name();
+        let soa = SOA::new(zone.clone(), zone.clone(), 1, 2, 3, 4, 30);
+        other.add_authority(Record::from_rdata(zone.clone(), 60, RData::SOA(soa)));
+        let server = RData::NS(NS(name.clone()));
+        other.add_authority(Record::from_rdata(zone, 60, server));
+
+        let mut tcp = self.connect(40_003, 53);
+        let both = [query(40_003, RecordType::A), query(40_004, RecordType::TXT)];
+        let both: Vec<u8> = both.iter().flat_map(&framed).collect();
+        // Two questions in one segment; the answers in pieces that end anywhere.
+        self.send(&mut tcp, 0, &both, 1460);
+        self.acknowledge(&mut tcp, 1);
+        let answers = [framed(&whole), framed(&other)].concat();
+        self.send(&mut tcp, 1, &answers, 301);
+        self.acknowledge(&mut tcp, 0);
+        self.finish(&mut tcp);
     }
 
     /// A SYN, then the ICMP errors that routers and hosts send: one that quotes as little as RFC 792 asks, one that

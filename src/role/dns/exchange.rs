@@ -1,7 +1,10 @@
 //! One question to one server: a datagram, and a connection when the answer was cut (RFC 7766 §5).
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::task::Poll;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
@@ -104,7 +107,7 @@ impl<'a> Question<'a> {
             return Err(NoAnswer::Silence);
         };
         socket.send_to(&bytes, remote).map_err(no_way)?;
-        let answer = within(&self.node.clock, self.asking.timeout, async {
+        let answer = async {
             loop {
                 let (data, from, _) = socket.receive().await;
                 // Anything but an answer to this very question, from where it was asked, is not for us (RFC 5452 §9).
@@ -114,8 +117,10 @@ impl<'a> Question<'a> {
                     return answer;
                 }
             }
-        });
-        answer.await.ok_or(NoAnswer::Silence)
+        };
+        let answer_or_failure = either(answer, socket.failure());
+        let ended = within(&self.node.clock, self.asking.timeout, answer_or_failure).await;
+        ended.ok_or(NoAnswer::Silence)?.map_err(no_way)
     }
 
     async fn by_tcp(&self, server: IpAddr) -> Result<Message, NoAnswer> {
@@ -206,6 +211,18 @@ impl<'a> Question<'a> {
             },
         });
     }
+}
+
+/// What comes first.
+async fn either<A: Future, B: Future>(good: A, bad: B) -> Result<A::Output, B::Output> {
+    let (mut good, mut bad) = (pin!(good), pin!(bad));
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = good.as_mut().poll(cx) {
+            return Poll::Ready(Ok(done));
+        }
+        bad.as_mut().poll(cx).map(Err)
+    })
+    .await
 }
 
 fn no_way(error: io::Error) -> NoAnswer {
