@@ -10,6 +10,7 @@
 mod cli;
 mod determinism;
 mod explain;
+mod front;
 mod goldens;
 mod http2;
 mod kernel;

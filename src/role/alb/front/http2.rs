@@ -313,7 +313,10 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
+    use crate::time::UnixSeconds;
 
     #[test]
     fn a_request_gets_the_host_and_the_form_of_http_1() {
@@ -349,5 +352,62 @@ mod tests {
         let response = without_connection_headers(response);
         let names: Vec<_> = response.headers().keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["server"]);
+    }
+
+    /// An open stream holds the connection; the idle timeout begins when the last one ends.
+    #[test]
+    fn a_connection_without_streams_is_idle() {
+        let clock = Clock::new(UnixSeconds(0));
+        let idle = Duration::from_secs(60);
+        let limits = Limits {
+            requests: 2,
+            until: Instant::ZERO + Duration::from_secs(3600),
+            idle,
+        };
+        let streams = Rc::new(Streams {
+            clock: clock.clone(),
+            open: Cell::new(0),
+            rested: Cell::new(clock.now()),
+            requests: Cell::new(0),
+            reached: Cell::new(None),
+        });
+        let mut timer = None;
+        let mut is_idle = |at: u64| {
+            clock.advance(Instant::ZERO + Duration::from_secs(at));
+            let mut cx = Context::from_waker(Waker::noop());
+            streams.poll_idle(&mut cx, idle, &mut timer).is_ready()
+        };
+        assert!(!is_idle(59));
+        let open = streams.begin(&limits);
+        assert!(!is_idle(100));
+        drop(open);
+        assert!(!is_idle(159));
+        assert!(is_idle(160));
+        assert_eq!(streams.reached.get(), None);
+        drop(streams.begin(&limits));
+        assert_eq!(streams.reached.get(), Some(Limit::Requests(2)));
+    }
+
+    #[test]
+    fn a_request_after_the_client_keep_alive_duration_is_the_last() {
+        let clock = Clock::new(UnixSeconds(0));
+        let streams = Rc::new(Streams {
+            clock: clock.clone(),
+            open: Cell::new(0),
+            rested: Cell::new(clock.now()),
+            requests: Cell::new(0),
+            reached: Cell::new(None),
+        });
+        let until = Instant::ZERO + Duration::from_secs(60);
+        let limits = Limits {
+            requests: REQUESTS_MAX,
+            until,
+            idle: Duration::from_secs(60),
+        };
+        drop(streams.begin(&limits));
+        assert_eq!(streams.reached.get(), None);
+        clock.advance(until);
+        drop(streams.begin(&limits));
+        assert_eq!(streams.reached.get(), Some(Limit::Until(until)));
     }
 }

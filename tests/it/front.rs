@@ -1,0 +1,272 @@
+//! The front of a load balancer, whole runs: bytes that a client sends, and what the load balancer makes of them. Each
+//! case is a lab of its own on the three-tier base, over plain HTTP.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks for one kind of fact"
+)]
+
+use tunlab::event::{Fact, Serving, What};
+use tunlab::lab::parse;
+use tunlab::run::{Outcome, Run};
+
+/// Sends `pieces`, a second apart, to a load balancer with these attributes; waits so many seconds at the end.
+fn run(attributes: &str, pieces: &[&str], wait: u32) -> Outcome {
+    run_every(attributes, pieces, 1, wait)
+}
+
+fn run_every(attributes: &str, pieces: &[&str], every: u32, wait: u32) -> Outcome {
+    let pieces: Vec<String> = pieces.iter().map(|p| format!("{p:?}")).collect();
+    // What Rust and TOML write differently in a text.
+    let pieces = pieces
+        .join(", ")
+        .replace("\\u{1}", "\\u0001")
+        .replace("\\0", "\\u0000");
+    let source = format!(
+        "base = \"three-tier\"\ntitle = \"t\"\ntarget-group.web.targets = [\"ec2-a:32768\"]\n\
+         node.web-a.app.route.\"/slow\" = {{ takes = \"10 s\" }}\n\
+         node.alb.alb.listener = [{{ port = 80, forward = \"web\" }}]\n{attributes}\n\
+         step = [{{ user = {{ raw = {{ url = \"http://your-app.com/\", every = \"{every} s\", wait = \"{wait} s\", \
+         send = [{pieces}] }} }} }}]\n"
+    );
+    let plan = parse("t.toml", &source).unwrap_or_else(|e| panic!("{e:?}\n{source}"));
+    Run::new(&plan, 1).without_packets().execute().unwrap()
+}
+
+fn facts<'a>(outcome: &'a Outcome, node: &'a str) -> impl Iterator<Item = &'a Fact> {
+    outcome.events.iter().filter_map(move |e| match &e.what {
+        What::Fact(fact) if e.node.as_str() == node => Some(fact),
+        _ => None,
+    })
+}
+
+fn serving(outcome: &Outcome) -> Vec<&Serving> {
+    let all = facts(outcome, "alb").filter_map(|f| match f {
+        Fact::Serving(serving) => Some(serving),
+        _ => None,
+    });
+    all.collect()
+}
+
+/// Statuses that the user got.
+fn statuses(outcome: &Outcome) -> Vec<u16> {
+    let all = facts(outcome, "user").filter_map(|f| match f {
+        Fact::ResponseReceived { status, .. } => Some(*status),
+        _ => None,
+    });
+    all.collect()
+}
+
+/// The only access log entry: the load balancer's status and the target's.
+fn logged(outcome: &Outcome) -> (u16, Option<u16>) {
+    let all: Vec<_> = facts(outcome, "alb")
+        .filter_map(|f| match f {
+            Fact::AccessLogged(entry) => Some((entry.elb_status, entry.target_status)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(all.len(), 1, "{all:?}");
+    all[0]
+}
+
+/// The headers of the requests that the application got.
+fn at_the_application(outcome: &Outcome) -> Vec<&[(String, String)]> {
+    let all = facts(outcome, "web-a").filter_map(|f| match f {
+        Fact::RequestReceived { headers, .. } => Some(headers.as_slice()),
+        _ => None,
+    });
+    all.collect()
+}
+
+const MONITOR: &str = "node.alb.alb.desync-mitigation-mode = \"monitor\"";
+
+/// Every status that the front makes itself, and the log of it: no target was asked.
+#[test]
+fn refusals_have_the_statuses_of_aws() {
+    let get = |more: &str| format!("GET / HTTP/1.1\r\nHost: x\r\n{more}\r\n");
+    let addresses = vec!["1.2.3.4"; 31].join(", ");
+    let many = format!("A: {}\r\n", "a".repeat(9_000)).repeat(8);
+    for (attributes, request, status) in [
+        ("", "GET HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 400),
+        ("", "GET / HTTP/1.1\r\n\r\n".into(), 400),
+        ("", get("Content-Length: x\r\n"), 400),
+        (MONITOR, get("Content-Length: x\r\n"), 400),
+        (
+            "",
+            get("Transfer-Encoding: chunked\r\n").replace("GET", "POST") + "no chunk\r\n",
+            400,
+        ),
+        ("", get(&format!("A: {}\r\n", "a".repeat(17_000))), 400),
+        ("", get(&many), 400),
+        ("", get("").replace("GET", "TRACE"), 405),
+        (
+            "",
+            get("").replace("GET /", &format!("GET /{}", "a".repeat(17_000))),
+            414,
+        ),
+        ("", get(&format!("X-Forwarded-For: {addresses}\r\n")), 463),
+        (
+            "",
+            get("Transfer-Encoding: gzip\r\n").replace("GET", "POST"),
+            501,
+        ),
+        (MONITOR, get("").replace("HTTP/1.1", "HTTP/3.0"), 505),
+    ] {
+        let outcome = run(attributes, &[&request], 2);
+        let what = &request[..request.len().min(60)];
+        assert_eq!(statuses(&outcome), [status], "{what:?}");
+        assert_eq!(logged(&outcome), (status, None), "{what:?}");
+        assert_eq!(at_the_application(&outcome).len(), 0, "{what:?}");
+    }
+}
+
+/// 408 to whoever began a request; whoever said nothing is closed without a word.
+#[test]
+fn the_idle_timeout_ends_connections() {
+    let begun = run("", &["GET / HT"], 70);
+    assert_eq!(statuses(&begun), [408]);
+    let idle =
+        |s: &&Serving| matches!(s, Serving::IdleTimeout { after, .. } if after.as_secs() == 60);
+    assert_eq!(serving(&begun).into_iter().filter(idle).count(), 1);
+    let body = run(
+        "",
+        &["POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"],
+        70,
+    );
+    assert_eq!(statuses(&body), [408]);
+    assert_eq!(at_the_application(&body).len(), 0);
+    let after_one = run("", &["GET / HTTP/1.1\r\nHost: x\r\n\r\n"], 70);
+    assert_eq!(statuses(&after_one), [200]);
+    assert_eq!(serving(&after_one).into_iter().filter(idle).count(), 1);
+    // Each byte begins the time anew.
+    let slow = run_every("", &["GET / ", "HTTP/1.1\r\n", "Host: x\r\n\r\n"], 50, 5);
+    assert_eq!(statuses(&slow), [200]);
+}
+
+#[test]
+fn a_client_that_goes_away_is_460() {
+    let outcome = run("", &["GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"], 1);
+    assert_eq!(logged(&outcome), (460, None));
+    let gone = serving(&outcome)
+        .into_iter()
+        .any(|s| matches!(s, Serving::ClientGone { .. }));
+    assert!(gone);
+    let cut = run(
+        "",
+        &["POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"],
+        1,
+    );
+    assert_eq!(logged(&cut), (400, None));
+}
+
+#[test]
+fn requests_that_come_early_wait_for_their_turn() {
+    let one = "GET /notification/health/check HTTP/1.1\r\nHost: x\r\n\r\n";
+    let last = "GET /missing HTTP/1.0\r\nHost: x\r\n\r\n";
+    let outcome = run("", &[&format!("{one}{one}{last}")], 1);
+    assert_eq!(statuses(&outcome), [200, 200, 404]);
+    assert_eq!(at_the_application(&outcome).len(), 3);
+}
+
+#[test]
+fn the_load_balancer_says_continue_and_holds_bodies_back() {
+    let head =
+        "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let outcome = run("", &[head, "3\r\nabc\r\n", "0\r\n\r\n"], 1);
+    assert_eq!(statuses(&outcome), [200]);
+    let requests = at_the_application(&outcome);
+    let has = |name: &str| {
+        requests[0]
+            .iter()
+            .any(|(n, _)| n.eq_ignore_ascii_case(name))
+    };
+    assert!(!has("expect") && has("transfer-encoding"));
+    // Two pieces came a second apart each; the target is asked when the last is there.
+    let asked = outcome.events.iter().find(|e| {
+        e.node.as_str() == "alb" && matches!(e.what, What::Fact(Fact::RequestSent { .. }))
+    });
+    assert!(asked.unwrap().at.as_millis_f64() > 2_000.0);
+}
+
+#[test]
+fn after_the_client_keep_alive_duration_one_more_request_is_served() {
+    let attributes = "node.alb.alb.client-keep-alive = \"60 s\"";
+    let get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let outcome = run_every(attributes, &[get, get, get, get], 25, 5);
+    // At 0, 25 and 50 seconds; at 75 the last one.
+    assert_eq!(statuses(&outcome), [200; 4]);
+    let last = serving(&outcome)
+        .into_iter()
+        .filter(|s| matches!(s, Serving::LastRequest { .. }));
+    assert_eq!(last.count(), 1);
+    let outcome = run_every(attributes, &[get; 5], 25, 5);
+    assert_eq!(
+        statuses(&outcome),
+        [200; 4],
+        "the fifth finds the connection closed"
+    );
+}
+
+#[test]
+fn old_versions_get_what_they_understand() {
+    let get = "GET / HTTP/1.0\r\n\r\n";
+    let outcome = run("", &[get, get], 1);
+    assert_eq!(
+        statuses(&outcome),
+        [200],
+        "HTTP/1.0 is one request a connection"
+    );
+    let keep = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    let outcome = run("", &[keep, keep], 1);
+    assert_eq!(statuses(&outcome), [200, 200]);
+    let requests = at_the_application(&outcome);
+    let host = requests[0]
+        .iter()
+        .find(|(n, _)| n.eq_ignore_ascii_case("host"));
+    assert_eq!(
+        host.unwrap().1,
+        "198.51.100.10",
+        "without Host, the address it came to"
+    );
+    // No head comes back: whoever expects one reads none.
+    let outcome = run("", &["GET /\r\n"], 1);
+    assert_eq!(logged(&outcome), (200, Some(200)));
+    assert_eq!(statuses(&outcome), [0_u16; 0]);
+}
+
+/// A request with both a length and a transfer coding, then an honest one on the same connection.
+#[test]
+fn modes_of_desync_mitigation_differ() {
+    let both = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    let get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let run = |mode: &str| {
+        let attributes = format!("node.alb.alb.desync-mitigation-mode = \"{mode}\"");
+        let outcome = run(&attributes, &[both, get], 1);
+        let told: Vec<_> = serving(&outcome)
+            .into_iter()
+            .filter_map(|s| match s {
+                Serving::Desync { class, reason, .. } => Some((*class, *reason)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(told, [("Ambiguous", "BothTeClPresent")], "{mode}");
+        statuses(&outcome)
+    };
+    assert_eq!(run("monitor"), [200, 200]);
+    assert_eq!(run("defensive"), [200]);
+    assert_eq!(run("strictest"), [400]);
+}
+
+/// HTTP/1.1 has no place for gRPC's trailers and streams.
+#[test]
+fn grpc_is_not_for_a_target_group_that_speaks_http_1() {
+    let source = "base = \"three-tier\"\ntitle = \"t\"\nnode.user.browser.alpn = [\"h2\"]\n\
+        node.alb.alb.listener = [{ port = 443, certificate = \"your-app\", alpn = [\"h2\"], forward = \"web\" }]\n\
+        step = [{ user = { request = { url = \"https://your-app.com/a.B/c\", body = \"x\", \
+        headers = { Content-Type = \"application/grpc+proto\" } } } }]\n";
+    let plan = parse("t.toml", source).unwrap();
+    let outcome = Run::new(&plan, 1).without_packets().execute().unwrap();
+    assert_eq!(statuses(&outcome), [464]);
+    assert_eq!(logged(&outcome), (464, None));
+    assert_eq!(at_the_application(&outcome).len(), 0);
+}
