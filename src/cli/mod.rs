@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 mod check;
 mod claims;
+mod diff;
 mod exec;
 mod exit;
 mod explain;
@@ -56,6 +57,8 @@ enum Command {
     Exec(exec::Arguments),
     /// List the labs that ship with tunlab, one a line, its name first.
     List,
+    /// Run two labs in memory and show them side by side: a fault and its remedy, or any two.
+    Diff(diff::Arguments),
     /// Check lab files without running them: every mistake at once.
     Check(check::Arguments),
     /// Explain a topic with real values: one page each.
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
         Some(Command::Up(arguments)) => up::run(&arguments, colour),
         Some(Command::Exec(arguments)) => return exec::run(arguments),
         Some(Command::List) => list::run(),
+        Some(Command::Diff(arguments)) => diff::run(&arguments, colour),
         Some(Command::Check(arguments)) => check::run(&arguments, colour),
         Some(Command::Explain(arguments)) => explain::run(&arguments, colour),
         Some(Command::Claims(arguments)) => claims::run(&arguments, colour),
@@ -152,13 +156,18 @@ fn coloured(colour: Colour, stream: &impl IsTerminal) -> bool {
 
 /// Columns of the terminal, within what the ladder is made for.
 fn columns() -> usize {
+    columns_up_to(140)
+}
+
+/// The same, for what can use more.
+fn columns_up_to(most: usize) -> usize {
     let asked = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
     let columns = match terminal_size::terminal_size() {
         Some((width, _)) => usize::from(width.0),
         // A pipe has no width: its reader may say one.
         None => asked.unwrap_or(100),
     };
-    columns.clamp(80, 140)
+    columns.clamp(80, most)
 }
 
 fn log(verbose: u8) {

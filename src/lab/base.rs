@@ -16,7 +16,7 @@ use super::tree::{self, Kind, Table};
 const FILES_MAX: usize = 3;
 
 /// What a lab says of itself, and no other lab says for it: what it is about and what comes out.
-const OWN: [&str; 6] = ["title", "text", "look_for", "notes", "expert", "expect"];
+pub(super) const OWN: [&str; 6] = ["title", "text", "look_for", "notes", "expert", "expect"];
 
 /// The lab `source`, laid over its base. What is wrong stands in the mistakes; the table is of use only when nothing is.
 /// `beside` gives the name and the text of a base that is not shipped.

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub mod plan;
@@ -15,6 +15,7 @@ mod alb;
 mod app;
 mod attacker;
 mod base;
+mod changes;
 mod decode;
 mod dns;
 mod error;
@@ -38,6 +39,7 @@ mod tests;
 mod tree;
 mod who_reads;
 
+pub use changes::Change;
 pub use error::{LabErrors, LoadError, Mistake};
 pub use shipped::Shipped;
 
@@ -61,27 +63,84 @@ pub fn shipped() -> impl Iterator<Item = Shipped> {
 /// # Errors
 /// When there is no such lab, when a file cannot be read, or with all mistakes in it.
 pub fn load(name_or_path: &str) -> Result<Plan, LoadError> {
-    if let Some(lab) = shipped().find(|lab| lab.name == name_or_path) {
-        return Ok(parse(&format!("{}.toml", lab.name), lab.source)?);
+    let file = File::open(name_or_path)?;
+    let mut plan = read_lab::<LoadError>(&file.name, &file.text, |name| file.beside(name))?;
+    if file.path.is_some() {
+        plan.called = name_or_path.to_owned();
     }
-    let path = Path::new(name_or_path);
-    if path.extension().is_none_or(|e| e != "toml") {
-        return Err(LoadError::Unknown {
+    Ok(plan)
+}
+
+/// What the two labs say otherwise, title and expectations apart. Each is named as for [`load`].
+///
+/// # Errors
+/// When there is no such lab, when a file cannot be read, or with all mistakes of syntax in it.
+pub fn changes(one: &str, other: &str) -> Result<Vec<Change>, LoadError> {
+    let read = |name_or_path: &str| -> Result<tree::Table, LoadError> {
+        let file = File::open(name_or_path)?;
+        let beside = |name: &str| file.beside(name);
+        let (tree, mistakes) = base::read::<LoadError>(&file.name, &file.text, beside)?;
+        mistakes.into_result()?;
+        Ok(tree)
+    };
+    let mut apart = base::OWN.to_vec();
+    apart.push("base");
+    Ok(changes::changes(&read(one)?, &read(other)?, &apart))
+}
+
+/// The name of the lab in which what is wrong in the one called `name_or_path` has been mended, by convention:
+/// `X.fixed` for `X`.
+#[must_use]
+pub fn fixed(name_or_path: &str) -> String {
+    match name_or_path.strip_suffix(".toml") {
+        Some(path) => format!("{path}.fixed.toml"),
+        None => format!("{name_or_path}.fixed"),
+    }
+}
+
+/// A lab's own file.
+struct File {
+    /// As in mistakes.
+    name: String,
+    text: String,
+    /// Of one that is not shipped.
+    path: Option<PathBuf>,
+}
+
+impl File {
+    fn open(name_or_path: &str) -> Result<Self, LoadError> {
+        if let Some(lab) = shipped().find(|lab| lab.name == name_or_path) {
+            return Ok(Self {
+                name: format!("{}.toml", lab.name),
+                text: lab.source.to_owned(),
+                path: None,
+            });
+        }
+        let path = Path::new(name_or_path);
+        if path.extension().is_none_or(|e| e != "toml") {
+            return Err(LoadError::Unknown {
+                name: name_or_path.to_owned(),
+                nearest: nearest_labs(name_or_path),
+            });
+        }
+        Ok(Self {
             name: name_or_path.to_owned(),
-            nearest: nearest_labs(name_or_path),
-        });
+            text: read(path)?,
+            path: Some(path.to_owned()),
+        })
     }
-    let source = read(path)?;
-    let beside = |name: &str| {
+
+    /// The name and the text of the file called `name` in the same folder. A base that is not there is a mistake in the
+    /// lab; one that cannot be read is no mistake of the lab's.
+    fn beside(&self, name: &str) -> Result<Option<(String, String)>, LoadError> {
+        let Some(path) = &self.path else {
+            return Ok(None);
+        };
         let path = path.with_file_name(format!("{name}.toml"));
-        // A base that is not there is a mistake in the lab; one that cannot be read is no mistake of the lab's.
         path.exists()
             .then(|| Ok((path.display().to_string(), read(&path)?)))
             .transpose()
-    };
-    let mut plan = read_lab::<LoadError>(name_or_path, &source, beside)?;
-    plan.called = name_or_path.to_owned();
-    Ok(plan)
+    }
 }
 
 /// Reads the lab `source`, whose name is `file_name` below the labs folder. Its base can be a shipped base or lab only.

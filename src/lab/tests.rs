@@ -18,6 +18,7 @@ use crate::tls::config::Version;
 mod alb;
 mod attributes;
 mod base;
+mod changes;
 mod links;
 
 mod vpc;

@@ -11,7 +11,7 @@ use crate::event::DropCause;
 pub(super) enum Next {
     /// To the node itself, whose NIC (index into [`Topology::nics`]) has the address.
     Here(usize),
-    /// Out of this NIC. Between two ports of one subnet the node is a switch and leaves the time to live alone.
+    /// Out of this NIC. Between two ends of one subnet the node is a switch and leaves the time to live alone.
     Out {
         /// Index into [`Topology::nics`].
         nic: usize,
@@ -47,11 +47,12 @@ pub(super) fn intercepted(
     })
 }
 
-/// Decides for a packet to `destination` that came in at `from` (`None`: the node sends it itself).
+/// Decides for a packet from `source` to `destination` that came in at `from` (`None`: the node sends it itself).
 pub(super) fn next(
     topology: &Topology,
     node: &Node,
     from: Option<usize>,
+    source: IpAddr,
     destination: IpAddr,
 ) -> Next {
     let nic = |index: usize| &topology.nics[index];
@@ -77,7 +78,12 @@ pub(super) fn next(
         };
         return Next::Nowhere(DropCause::NoRoute, complaint);
     };
-    let hop = from.is_some_and(|from| nic(from).subnet != nic(route.nic).subnet);
+    // The port to a neighbouring router has the address of a subnet, and no host of it behind it.
+    let hop = from.is_some_and(|from| {
+        let subnet = nic(from).subnet;
+        let inside = |address| topology.subnets[subnet].cidr.contains(address);
+        subnet != nic(route.nic).subnet || !(inside(source) && inside(destination))
+    });
     Next::Out {
         nic: route.nic,
         hop,

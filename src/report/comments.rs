@@ -106,8 +106,8 @@ impl Annotator {
         let mut said = Vec::new();
         said.extend(self.altered.comment(frame));
         let probed = self.probes.comment(frame, &speakers);
-        // A copy is no retransmission, and opens nothing.
-        if !self.altered.is_copy(frame) {
+        // A copy is no retransmission, and opens nothing; nor is one that comes late.
+        if !self.altered.misleads(frame) {
             said.extend(self.tcp(frame, &ends, plan).filter(|_| probed.is_none()));
         }
         said.extend(attack::on_path(frame, plan));

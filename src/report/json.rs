@@ -7,7 +7,7 @@ mod logs;
 
 pub use logs::LogEntry;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -19,7 +19,7 @@ use super::summary::{Label, labels};
 use super::terminal::tls_version;
 use super::timeline;
 use crate::dissect::message::{Frame, TcpPart};
-use crate::event::{Direction, PacketId, What};
+use crate::event::{Direction, DropCause, PacketId, What};
 use crate::expect::who_reads::who_reads;
 use crate::expect::{Evidence, Finding, Record, milestones, retransmitted};
 use crate::lab::plan::Viewer;
@@ -43,10 +43,12 @@ pub fn run(record: &Record<'_>, findings: &[Finding]) -> Run {
     for event in record.events {
         annotator.event(event);
     }
+    let drops = drops(record);
     let packets = bare.iter().zip(labels(&bare));
     let packets = packets.map(|(frame, label)| {
         let comments = annotator.comment(frame, record.plan);
-        packet(record, frame, &label, comments)
+        let dropped = drops.get(&frame.packet).copied();
+        packet(record, frame, &label, dropped, comments)
     });
     let events = record.events.iter().enumerate().map(|(index, event)| {
         let (kind, text) = words(event);
@@ -276,13 +278,24 @@ pub struct Totals {
     pub expectations: usize,
 }
 
-fn packet(record: &Record<'_>, frame: &Frame, label: &Label, comments: Vec<String>) -> PacketLine {
-    let mut drops = record.events.iter().filter_map(|e| {
-        let What::Dropped { packet, cause, .. } = &e.what else {
-            return None;
-        };
-        (*packet == frame.packet).then_some(*cause)
-    });
+/// Why packets were dropped; where for several reasons, the first.
+pub(super) fn drops(record: &Record<'_>) -> BTreeMap<PacketId, DropCause> {
+    let mut drops = BTreeMap::new();
+    for event in record.events {
+        if let What::Dropped { packet, cause, .. } = &event.what {
+            drops.entry(*packet).or_insert(*cause);
+        }
+    }
+    drops
+}
+
+fn packet(
+    record: &Record<'_>,
+    frame: &Frame,
+    label: &Label,
+    dropped: Option<DropCause>,
+    comments: Vec<String>,
+) -> PacketLine {
     PacketLine {
         number: frame.number,
         tap: record.plan.topology.tap(frame.tap).name.to_string(),
@@ -295,7 +308,7 @@ fn packet(record: &Record<'_>, frame: &Frame, label: &Label, comments: Vec<Strin
         destination: frame.destination.to_string(),
         stream: frame.stream,
         bytes: frame.bytes.len(),
-        lost: frame.lost.or_else(|| drops.next()).map(|c| c.word()),
+        lost: frame.lost.or(dropped).map(|c| c.word()),
         summary: label.to_string(),
         messages: frame
             .messages
@@ -346,7 +359,7 @@ fn evidence_line(evidence: &Evidence) -> EvidenceLine {
     }
 }
 
-fn finding(finding: &Finding) -> FindingLine {
+pub(super) fn finding(finding: &Finding) -> FindingLine {
     let evidence = finding.evidence.iter().map(evidence_line);
     FindingLine {
         that: finding.that.clone(),
@@ -357,7 +370,7 @@ fn finding(finding: &Finding) -> FindingLine {
     }
 }
 
-fn totals(record: &Record<'_>, findings: &[Finding]) -> Totals {
+pub(super) fn totals(record: &Record<'_>, findings: &[Finding]) -> Totals {
     let lost: BTreeSet<PacketId> = record
         .events
         .iter()
@@ -397,7 +410,6 @@ fn nanos(d: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::DropCause;
     use crate::expect::{fixture, judge};
 
     fn json(run: &fixture::Run) -> serde_json::Value {

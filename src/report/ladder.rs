@@ -9,7 +9,7 @@ use crate::expect::Record;
 use crate::time::Instant;
 
 /// Columns of the terminal before the first life line: the time of sending, and two spaces.
-const LEFT: usize = 10;
+pub(super) const LEFT: usize = 10;
 /// The least distance between two life lines: an arrow and one letter.
 const GAP_MIN: usize = 6;
 /// Below this, a report is cut off by its reader, not by us.
@@ -18,7 +18,7 @@ pub(super) const WIDTH_MIN: usize = 80;
 /// A ladder, laid out for a width.
 #[derive(Debug)]
 pub(super) struct Ladder<'a> {
-    rows: Rows<'a>,
+    pub(super) rows: Rows<'a>,
     headings: Vec<Heading>,
     /// Where each life line stands.
     at: Vec<usize>,
@@ -78,6 +78,7 @@ impl<'a> Ladder<'a> {
             let hidden = hidden.join(" and ");
             lines.push(format!("  {hidden} hidden; --all shows them"));
         }
+        lines.extend(self.left_out());
         lines
     }
 
@@ -97,7 +98,8 @@ impl<'a> Ladder<'a> {
         rows.filter(|r| r.lost.is_some() || r.again)
     }
 
-    fn names(&self, paint: Paint) -> String {
+    /// The names of the nodes, each above its life line.
+    pub(super) fn names(&self, paint: Paint) -> String {
         let mut line = pad(" sent ms", LEFT);
         let last = self.at.len() - 1;
         for (index, (name, at)) in self.rows.columns.iter().zip(&self.at).enumerate() {
@@ -132,7 +134,8 @@ impl<'a> Ladder<'a> {
         paint.dip(Tone::Strong, &squeeze(&text, self.width))
     }
 
-    fn line(&self, row: &Row<'_>, paint: Paint) -> String {
+    /// One packet.
+    pub(super) fn line(&self, row: &Row<'_>, paint: Paint) -> String {
         let time = pad_left(&millis(row.sent - Instant::ZERO), LEFT - 2) + "  ";
         let number = if row.in_main {
             format!(" #{}", row.frame.number)
@@ -191,7 +194,20 @@ impl<'a> Ladder<'a> {
         }
     }
 
-    fn legend(&self, paint: Paint) -> Vec<String> {
+    /// How many packets are not shown, where there are too many for a ladder.
+    pub(super) fn left_out(&self) -> Option<String> {
+        let more = self.rows.left_out;
+        (more > 0).then(|| {
+            let all = self.rows.rows.len() + more;
+            format!(
+                "  the first {} of {all} packets; all of them are in the captures",
+                self.rows.rows.len()
+            )
+        })
+    }
+
+    /// What the signs mean.
+    pub(super) fn legend(&self, paint: Paint) -> Vec<String> {
         let shown = |s: Secrecy| self.rows.rows.iter().any(|r| r.label.secrecy == s);
         let mut signs = vec!["─── anyone on that hop can read it"];
         if shown(Secrecy::Cipher) || shown(Secrecy::Partly) {
@@ -310,8 +326,7 @@ const TITLE_MIN: usize = 16;
 fn words(row: &Row<'_>) -> (String, String) {
     let sign = match (row.altered, row.again) {
         (Some(Altered::Copy), _) => "×2 ",
-        (Some(Altered::Overtaken), true) => "⤵ ↻ ",
-        (Some(Altered::Overtaken), false) => "⤵ ",
+        (Some(Altered::Overtaken), _) => "⤵ ",
         (None, true) => "↻ ",
         (None, false) => "",
     };

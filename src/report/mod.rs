@@ -1,8 +1,10 @@
 //! Reports on a finished run: one format a file, pure functions of the record and its findings. What holds and what
 //! does not is decided in `expect`; nothing here prints or writes a file.
 
+mod align;
 mod balancing;
 pub mod comments;
+pub mod difference;
 pub(crate) mod findings;
 mod happening;
 mod health;

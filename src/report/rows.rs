@@ -65,9 +65,14 @@ impl Row<'_> {
 pub(super) struct Rows<'a> {
     /// Packets, in order of sending.
     pub(super) rows: Vec<Row<'a>>,
+    /// How many more there are.
+    pub(super) left_out: usize,
     /// Names of the columns.
     pub(super) columns: Vec<String>,
 }
+
+/// More packets are not shown: nobody reads so many, and all of them are in the captures.
+pub(super) const ROWS_MAX: usize = 2_000;
 
 impl<'a> Rows<'a> {
     pub(super) fn new(record: &Record<'a>) -> Self {
@@ -84,6 +89,9 @@ impl<'a> Rows<'a> {
         let when = |f: &Frame| sent.get(&f.packet).copied().unwrap_or(f.at);
         frames.sort_by_key(|(f, _)| (when(f), f.packet, f.number));
 
+        let left_out = frames.len().saturating_sub(ROWS_MAX);
+        frames.truncate(ROWS_MAX);
+
         let columns = columns(record.plan, &frames);
         let bare: Vec<&Frame> = frames.iter().map(|(f, _)| *f).collect();
         let rows = frames
@@ -97,8 +105,7 @@ impl<'a> Rows<'a> {
                     in_main: *in_main,
                     sent: when(frame),
                     label,
-                    again: again.contains(&frame.packet)
-                        && altered.get(&frame.packet) != Some(&Altered::Copy),
+                    again: again.contains(&frame.packet) && !altered.contains_key(&frame.packet),
                     altered: altered.get(&frame.packet).copied(),
                     lost: lost
                         .get(&frame.packet)
@@ -113,6 +120,7 @@ impl<'a> Rows<'a> {
             });
         Self {
             rows: rows.collect(),
+            left_out,
             columns: columns.iter().map(|c| c.name(record.plan)).collect(),
         }
     }

@@ -5,14 +5,13 @@
 
 use serde::Serialize;
 
+use super::align::{Step, align};
 use super::text::{pad, pad_left, plural, width};
 use crate::expect::{Record, milestones};
 use crate::lab::plan::Milestone;
 
-mod align;
 mod item;
 
-use align::{Step, align};
 use item::{Item, Likeness, Way, ways};
 
 /// What two runs of one lab have in common.

@@ -24,6 +24,8 @@ pub(super) struct Recording {
     /// In labs with real programs: kept until the end, when all secrets are known. A real server keeps its secrets to
     /// itself; ours come from the client, after the ServerHello that they must precede in a capture.
     held: Option<Vec<Held>>,
+    /// There were more events than are kept.
+    is_full: bool,
     /// Packets are not recorded at all.
     deaf: bool,
     /// What attackers sent: seen where it left, and in the main capture not once more where it arrives.
@@ -161,6 +163,15 @@ impl Sink for Recording {
         );
         if once || self.events.len() < EVENTS_MAX {
             self.events.push(event.clone());
+        } else if !self.is_full {
+            self.is_full = true;
+            let limit = format!(
+                "{EVENTS_MAX} events; of what comes after, only the ends of programs and of the run are kept"
+            );
+            self.events.push(Event {
+                what: What::Limit { limit },
+                ..event.clone()
+            });
         }
     }
 }
@@ -193,7 +204,9 @@ mod tests {
             recording.event(&asked);
         }
         recording.event(&ended);
-        assert_eq!(recording.events.len(), EVENTS_MAX + 1);
+        assert_eq!(recording.events.len(), EVENTS_MAX + 2);
+        let said = &recording.events[EVENTS_MAX].what;
+        assert!(matches!(said, What::Limit { limit } if limit.starts_with("100000 events;")));
         assert_eq!(recording.events.last(), Some(&ended));
     }
 }

@@ -1,5 +1,5 @@
 //! Every shipped lab without real programs runs, meets its expectations, and leaves the very bytes that are kept in `captures/`: the main
-//! capture up to 64 KiB, else its SHA-256, and the ladder. `TUNLAB_BLESS=1 cargo test goldens` writes them anew.
+//! capture and the ladder up to 64 KiB each, else its SHA-256. `TUNLAB_BLESS=1 cargo test goldens` writes them anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,19 @@ fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("captures")
         .join(name)
+}
+
+/// The golden file of a lab, and what is kept in it: all of it, or when that is large its hash.
+fn keep(lab: &str, kind: &str, bytes: &[u8]) -> (String, Vec<u8>) {
+    if bytes.len() <= WHOLE_MAX {
+        return (format!("{lab}.{kind}"), bytes.to_vec());
+    }
+    let hash = Sha256::digest(bytes);
+    let hash: String = hash.iter().map(|b| format!("{b:02x}")).collect();
+    (
+        format!("{lab}.{kind}.sha256"),
+        format!("{hash}\n").into_bytes(),
+    )
 }
 
 /// Compares with the golden file, or writes it.
@@ -53,27 +66,12 @@ fn goldens() {
         }
         let stem = name.rsplit('/').next().unwrap();
         let capture = fs::read(folder.path().join(format!("{stem}.pcapng"))).unwrap();
-        if capture.len() <= WHOLE_MAX {
-            kept.push(format!("{name}.pcapng"));
-            compare(&format!("{name}.pcapng"), &capture, &mut wrong);
-        } else {
-            let hash: String = Sha256::digest(&capture)
-                .iter()
-                .map(|b| format!("{b:02x}"))
-                .collect();
-            kept.push(format!("{name}.sha256"));
-            compare(
-                &format!("{name}.sha256"),
-                format!("{hash}\n").as_bytes(),
-                &mut wrong,
-            );
+        let ladder = terminal::ladder_text(&record);
+        for (kind, bytes) in [("pcapng", &capture[..]), ("txt", ladder.as_bytes())] {
+            let (file, bytes) = keep(name, kind, bytes);
+            compare(&file, &bytes, &mut wrong);
+            kept.push(file);
         }
-        kept.push(format!("{name}.txt"));
-        compare(
-            &format!("{name}.txt"),
-            terminal::ladder_text(&record).as_bytes(),
-            &mut wrong,
-        );
     }
     // A golden of a lab that is gone would be kept for ever.
     for path in files_below(&golden("")) {

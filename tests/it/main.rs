@@ -9,6 +9,7 @@
 
 mod cli;
 mod determinism;
+mod diff;
 mod explain;
 mod front;
 mod goldens;

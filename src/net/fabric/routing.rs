@@ -37,6 +37,7 @@ impl Fabric {
                 &self.topology,
                 &self.topology.nodes[node],
                 from,
+                packet.source,
                 destination,
             ),
         };

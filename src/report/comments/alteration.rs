@@ -47,9 +47,11 @@ impl Alterations {
         }
     }
 
-    /// Whether nobody sent this frame: a link made it.
-    pub(super) fn is_copy(&self, frame: &Frame) -> bool {
-        self.copies.contains_key(&frame.packet)
+    /// Whether a link made this frame, or made it late: what it looks like to its receiver is not what it is.
+    pub(super) fn misleads(&self, frame: &Frame) -> bool {
+        let late = self.known.get(&frame.packet);
+        let late = late.is_some_and(|k| matches!(k.how, Alteration::Overtaken { .. }));
+        late || self.copies.contains_key(&frame.packet)
     }
 
     /// What to say of a frame that passed its tap when it had happened.
