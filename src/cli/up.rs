@@ -265,6 +265,7 @@ fn suggestions(plan: &Plan, node: &str) -> Vec<String> {
             }
             // Not by a program.
             Action::Renew { .. }
+            | Action::Register(_)
             | Action::Serve(_)
             | Action::Attack(_)
             | Action::Network(_)

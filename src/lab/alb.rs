@@ -21,10 +21,20 @@ pub(super) use group::{target, target_group};
 const RULES_MAX: usize = 100;
 
 impl Reader<'_, '_> {
-    pub(super) fn alb(&self, item: Item<'_>, ports: &mut BTreeSet<u16>) -> Option<Role> {
+    /// The load balancer on a node, in the node's availability zone.
+    pub(super) fn alb(
+        &self,
+        item: Item<'_>,
+        zone: Option<&String>,
+        ports: &mut BTreeSet<u16>,
+    ) -> Option<Role> {
         let mut table = item.fields()?;
-        let name = table.required("name", "\"fl-production-alb\"");
-        let name = name.and_then(|i| i.prose(32));
+        let name = if item.key == "alb" {
+            let name = table.required("name", "\"fl-production-alb\"");
+            name.and_then(|i| i.prose(32))
+        } else {
+            table.or("name", item.key.to_owned(), |i| i.prose(32))
+        };
         let attributes = attributes::attributes(&mut table);
         let takes = table.or("takes", AlbTakes::default(), alb_takes);
         let server = takes
@@ -49,7 +59,7 @@ impl Reader<'_, '_> {
         Some(Role::Alb(Alb {
             name: name?,
             attributes,
-            zone: None,
+            zone: zone.cloned(),
             target_groups: self.groups.iter().filter(wanted).cloned().collect(),
             listeners,
             takes_in: takes.inward,

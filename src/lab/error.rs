@@ -222,6 +222,11 @@ impl Mistakes {
         let start = text.floor_char_boundary(span.start.min(text.len().saturating_sub(1)));
         let end = text.floor_char_boundary(span.end.max(start));
         let span = Span { start, end, ..span };
+        // A load balancer's table is read for each of its nodes: a mistake is said once.
+        let same = |m: &Mistake| m.span == span && m.message == message && m.label == label;
+        if self.list.borrow().iter().any(same) {
+            return;
+        }
         self.list.borrow_mut().push(Mistake {
             source,
             span,

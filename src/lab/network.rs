@@ -13,6 +13,8 @@ pub(super) struct Network<'a> {
     pub(super) subnets: Vec<DeclaredSubnet<'a>>,
     /// Nodes in order of the file, then routers.
     pub(super) nodes: Vec<DeclaredNode<'a>>,
+    /// Load balancers that nodes may be of, unread.
+    balancers: Vec<Item<'a>>,
     /// Keys that are not names: a reference to one is no second mistake.
     refused: BTreeSet<&'a str>,
 }
@@ -33,6 +35,8 @@ pub(super) struct DeclaredNode<'a> {
     pub(super) item: Item<'a>,
     pub(super) shape: Shape<'a>,
     pub(super) programs: Programs<'a>,
+    /// Its availability zone.
+    pub(super) zone: Option<String>,
     /// How its TCP behaves, unread.
     pub(super) tcp: Option<Item<'a>>,
     /// For a router.
@@ -118,8 +122,11 @@ impl<'a> Network<'a> {
         let mut network = Self {
             subnets: Vec::new(),
             nodes: Vec::new(),
+            balancers: Vec::new(),
             refused: BTreeSet::new(),
         };
+        let balancers = root.optional("load-balancer").and_then(Item::fields);
+        network.balancers = balancers.map_or_else(Vec::new, |t| t.entries().collect());
         let subnets = root.required("subnet", "{ home = \"203.192.1.0/24\" }");
         let nodes = root.required(
             "node",
@@ -139,7 +146,31 @@ impl<'a> Network<'a> {
             }
         }
         network.check_addresses();
+        network.check_balancers();
         network
+    }
+
+    /// The table that says what the load balancer on a node is: its own, or that of the load balancer it is a node of.
+    fn balancer(&self, item: Item<'a>) -> Option<Item<'a>> {
+        let Some(word) = item.as_text() else {
+            return Some(item);
+        };
+        let found = self.balancers.iter().find(|b| b.key == word);
+        if found.is_none() {
+            item.unknown("load balancer", self.balancers.iter().map(|b| b.key));
+        }
+        found.copied()
+    }
+
+    fn check_balancers(&self) {
+        for balancer in &self.balancers {
+            let mut tables = self.nodes.iter().filter_map(|n| n.programs.alb);
+            if !tables.any(|t| t.key == balancer.key) {
+                let label = "expected a node that is one of its nodes";
+                let help = format!("for example `node.alb-a.alb = \"{}\"`", balancer.key);
+                balancer.wrong_key("the load balancer has no node", label, help);
+            }
+        }
     }
 
     /// The node called `word`, the value of `item` or a part of it.
@@ -245,6 +276,7 @@ impl<'a> Network<'a> {
                 item,
                 shape: Shape::Unknown,
                 programs: Programs::default(),
+                zone: None,
                 tcp: None,
                 forwarding: Forwarding::default(),
                 intercept: None,
@@ -301,13 +333,14 @@ impl<'a> Network<'a> {
             browser: one_client(table.optional("browser"), table.optional("client")),
             resolver: table.optional("resolver"),
             name_server: table.optional("name-server"),
-            alb: table.optional("alb"),
+            alb: table.optional("alb").and_then(|i| self.balancer(i)),
             app: table.optional("app"),
             program: table.optional("program"),
             interceptor: table.optional("interceptor"),
             attacker: table.optional("attacker"),
         };
         let tcp = table.optional("tcp");
+        let zone = table.or("az", None, |i| i.prose(32).map(Some));
         let shape = match (container, docker) {
             (Some(container), _) => {
                 for extra in [address, default, docker].into_iter().flatten() {
@@ -355,6 +388,7 @@ impl<'a> Network<'a> {
         table.finish();
         self.nodes[index].shape = shape.unwrap_or(Shape::Unknown);
         self.nodes[index].programs = programs;
+        self.nodes[index].zone = zone.flatten();
         self.nodes[index].tcp = tcp;
         self.nodes[index].vpc = vpc;
     }

@@ -25,7 +25,7 @@ pub use url::Url;
 
 mod balancing;
 
-pub use balancing::{BalancingCheck, Count, HealthWanted, Span};
+pub use balancing::{BalancingCheck, Count, HealthWanted, Registration, Span};
 
 /// A lab, ready to run.
 #[derive(Debug, Clone)]
@@ -229,6 +229,8 @@ pub enum Action {
         /// The certificate, by name.
         certificate: String,
     },
+    /// A target comes into a target group, or leaves it.
+    Register(Registration),
     /// An application is stopped, killed or started.
     Serve(Service),
     /// An attacker attacks.

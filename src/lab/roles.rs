@@ -43,7 +43,9 @@ pub(super) fn read<'a>(
         let of_node = [
             programs.resolver.and_then(|i| dns::resolver(i, network)),
             name_server(&programs),
-            programs.alb.and_then(|i| reader.alb(i, &mut ports)),
+            programs
+                .alb
+                .and_then(|i| reader.alb(i, node.zone.as_ref(), &mut ports)),
             programs.app.and_then(|i| app::app(i, &mut ports)),
             // Last: a node that serves is known by that, though it asks others too.
             programs.browser.and_then(|i| reader.browser(i)),

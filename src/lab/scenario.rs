@@ -31,7 +31,9 @@ pub(super) fn steps(
     ) else {
         return Vec::new();
     };
-    item.some(|i| step(i, network, pki, security_groups))
+    let groups = root.optional("target-group").and_then(Item::fields);
+    let groups: Vec<&str> = groups.map_or_else(Vec::new, |t| t.entries().map(|g| g.key).collect());
+    item.some(|i| step(i, network, pki, security_groups, &groups))
         .unwrap_or_default()
 }
 
@@ -64,6 +66,7 @@ fn step(
     network: &Network<'_>,
     pki: &Pki<'_>,
     security_groups: &security_group::Declared,
+    groups: &[&str],
 ) -> Option<Step> {
     let mut table = item.fields()?;
     let at = table.or("at", Duration::ZERO, Item::duration);
@@ -135,6 +138,16 @@ fn step(
             at: at?,
             node: node.name.clone(),
             action: renewed?,
+        });
+    }
+    if node.programs.alb.is_some()
+        && let Some(registration) = alb::registration(&mut action, network, groups)
+    {
+        action.finish();
+        return Some(Step {
+            at: at?,
+            node: node.name.clone(),
+            action: registration?,
         });
     }
     if node.programs.name_server.is_some() {

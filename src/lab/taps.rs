@@ -97,6 +97,7 @@ fn is_elsewhere(topology: &Topology, node: usize, roles: &[(usize, Role)], steps
         Action::Errand(errand) => vec![errand.origin().host.as_str()],
         Action::Run(_)
         | Action::Renew { .. }
+        | Action::Register(_)
         | Action::Serve(_)
         | Action::Attack(_)
         | Action::Network(_)

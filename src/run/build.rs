@@ -8,7 +8,7 @@ use super::RunError;
 use super::devices::Kernel;
 use super::programs::{self, Machines};
 use crate::event::{Event, Trace, What};
-use crate::lab::plan::{Action, Plan};
+use crate::lab::plan::{Action, Plan, Registration};
 use crate::name::Name;
 use crate::rng::{Entropy, Seed};
 use crate::role::attacker::{Attacker, Ear};
@@ -212,6 +212,24 @@ pub(super) fn populate(
                 world.executor().spawn_foreground(async move {
                     clock.sleep(at).await;
                     browser.go(errand).await;
+                });
+            }
+            Action::Register(Registration {
+                group,
+                target,
+                comes,
+            }) => {
+                // A target group is one thing for all nodes of its load balancer.
+                let balancers: Vec<_> = balancers.values().map(|(b, _)| b.clone()).collect();
+                world.executor().spawn_foreground(async move {
+                    clock.sleep(at).await;
+                    for balancer in balancers {
+                        if comes {
+                            balancer.register(&group, &target);
+                        } else {
+                            balancer.deregister(&group, &target);
+                        }
+                    }
                 });
             }
             Action::Serve(service) => {

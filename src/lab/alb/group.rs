@@ -95,7 +95,7 @@ pub(in crate::lab) fn target(item: Item<'_>, network: &Network<'_>) -> Option<Ta
     Some(Target {
         node: network.nodes[index].name.clone(),
         address: (network.only_address(&item, index)?, port).into(),
-        zone: None,
+        zone: network.nodes[index].zone.clone(),
     })
 }
 

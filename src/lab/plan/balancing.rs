@@ -5,6 +5,18 @@ use std::time::Duration;
 
 use crate::event::{HealthReason, HealthState};
 use crate::name::Name;
+use crate::role::config::Target;
+
+/// A target comes into a target group, or leaves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// The target group.
+    pub group: String,
+    /// The target.
+    pub target: Target,
+    /// Whether it comes.
+    pub comes: bool,
+}
 
 /// What is checked of a load balancer's decisions.
 #[derive(Debug, Clone, PartialEq, Eq)]
