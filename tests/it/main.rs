@@ -7,6 +7,7 @@
     reason = "tests may"
 )]
 
+mod balancing;
 mod cli;
 mod determinism;
 mod diff;

@@ -1,6 +1,7 @@
 //! Listeners' rules and target groups: what is read, and what is said about mistakes.
 
 use super::{lines, mistakes, plan, small};
+use crate::lab::plan::Action as Step;
 use crate::role::config::{Action, Alb, Condition, Role, StickinessKind};
 
 /// A lab whose load balancer has one HTTP listener that says `listener`, and target groups `web` and `api`.
@@ -268,4 +269,52 @@ fn a_target_group_keeps_the_limits() {
     for (text, message) in cases {
         assert_eq!(group(text), message, "{text}");
     }
+}
+
+/// The small lab with two nodes of a load balancer that says `more`.
+fn with_nodes(more: &str) -> String {
+    small(&format!(
+        "node.alb-a = {{ address.home = \"203.192.1.70\", alb = \"two\", az = \"a\" }}\n\
+         node.alb-b = {{ address.home = \"203.192.1.71\", alb = \"two\", az = \"b\" }}\n\
+         target-group.web.targets = [\"web:80\"]\nload-balancer.two = {{ listener = [{{ port = 80, {more} }}] }}"
+    ))
+}
+
+#[test]
+fn several_nodes_are_one_load_balancer() {
+    let alb = alb(&with_nodes("forward = \"web\""));
+    assert_eq!((alb.name.as_str(), alb.zone.as_deref()), ("two", Some("a")));
+    // What is wrong with it is said once, not once a node.
+    assert_eq!(
+        said(&with_nodes("forward = \"wob\"")),
+        "unknown target group `wob`"
+    );
+    let lost = with_nodes("forward = \"web\"") + "load-balancer.three = {}\n";
+    assert_eq!(said(&lost), "the load balancer has no node");
+    let unknown =
+        with_nodes("forward = \"web\"").replace("alb = \"two\", az = \"b\"", "alb = \"to\"");
+    assert_eq!(said(&unknown), "unknown load balancer `to`");
+}
+
+#[test]
+fn targets_come_and_leave_by_steps() {
+    let step = |step: &str| {
+        with_listener("forward = \"web\"")
+            .replace("step = [", &format!("step = [{{ alb = {{ {step} }} }}, "))
+    };
+    let plan = plan(&step("deregister = \"web:80\", group = \"web\""));
+    let Step::Register(registration) = &plan.steps[0].action else {
+        panic!("a registration");
+    };
+    assert!(!registration.comes);
+    assert_eq!(registration.group, "web");
+    assert_eq!(said(&step("deregister = \"web:80\"")), "`group` is missing");
+    assert_eq!(
+        said(&step("deregister = \"web:80\", group = \"x\"")),
+        "unknown target group `x`"
+    );
+    assert_eq!(
+        said(&step("register = \"web\", group = \"web\"")),
+        "`web` is not a target"
+    );
 }

@@ -1,0 +1,259 @@
+//! Load balancing seen from the whole: small labs over the shipped base are run, and what the load balancer decided is
+//! read from the trace.
+
+use std::time::Duration;
+
+use tunlab::dissect::message::Message;
+use tunlab::event::{Balancing, Fact, HealthState, What};
+use tunlab::run::{Outcome, Run};
+use tunlab::time::Instant;
+
+/// Runs the lab that says `more` over the base with three tiers, with seed 1.
+fn run(more: &str) -> Outcome {
+    let source = format!("title = \"t\"\nbase = \"three-tier\"\n{more}\n");
+    let plan = tunlab::lab::parse("x.toml", &source).unwrap_or_else(|e| panic!("{e:?}"));
+    Run::new(&plan, 1).execute().unwrap()
+}
+
+/// A step for each second, in which the user fetches `/`.
+fn fetches(n: usize) -> String {
+    let step =
+        |s| format!("[[step]]\nat = \"{s} s\"\nuser = {{ get = \"https://your-app.com/\" }}\n");
+    (1..=n).map(step).collect()
+}
+
+fn facts(outcome: &Outcome) -> impl Iterator<Item = (Instant, &str, &Fact)> {
+    outcome.events.iter().filter_map(|e| {
+        let What::Fact(fact) = &e.what else {
+            return None;
+        };
+        Some((e.at, e.node.as_str(), fact))
+    })
+}
+
+/// Who was chosen, and why, in order.
+fn chosen(outcome: &Outcome) -> Vec<(String, String)> {
+    let chosen = facts(outcome).filter_map(|(_, _, fact)| {
+        let Fact::TargetChosen { target, reason, .. } = fact else {
+            return None;
+        };
+        Some((target.to_string(), reason.clone()))
+    });
+    chosen.collect()
+}
+
+/// Statuses that the user got, with the moment in milliseconds.
+fn answers(outcome: &Outcome) -> Vec<(u64, u16)> {
+    let got = facts(outcome).filter_map(|(at, node, fact)| {
+        let Fact::ResponseReceived { status, .. } = fact else {
+            return None;
+        };
+        (node == "user").then_some((at.as_nanos() / 1_000_000, *status))
+    });
+    got.collect()
+}
+
+/// What the first `Set-Cookie` of this name in the capture says.
+fn cookie(outcome: &Outcome, name: &str) -> String {
+    let heads = outcome.frames.iter().flat_map(|f| &f.messages);
+    let mut fields = heads
+        .filter_map(|m| {
+            let Message::HttpResponse(head) = m else {
+                return None;
+            };
+            Some(&head.headers)
+        })
+        .flatten();
+    let field = fields.find_map(|(n, v)| {
+        let value = v.strip_prefix(name)?.strip_prefix('=')?;
+        n.eq_ignore_ascii_case("set-cookie")
+            .then(|| value.to_owned())
+    });
+    let field = field.expect("a cookie is set");
+    assert!(
+        field.contains("; Expires=Wed, 12 Nov 2025 "),
+        "7 days: {field}"
+    );
+    field.split(';').next().unwrap().to_owned()
+}
+
+const STICKY: &str = "target-group.web.stickiness = { lasts = \"1 h\" }\n";
+
+#[test]
+fn a_client_that_shows_its_cookie_stays_with_its_target() {
+    let first = run(&(STICKY.to_owned() + &fetches(1)));
+    let (target, reason) = &chosen(&first)[0];
+    assert_eq!(
+        (target.as_str(), reason.as_str()),
+        ("ec2-a", "healthy, round robin, 1 of 2")
+    );
+    let value = cookie(&first, "AWSALB");
+    assert_eq!(
+        value,
+        cookie(&first, "AWSALBCORS"),
+        "the twin says the same"
+    );
+    assert_eq!(value.len(), 128);
+
+    let with = |value: &str| {
+        let shown = format!("node.user.browser.cookie = \"AWSALB={value}\"\n");
+        run(&(shown + STICKY + &fetches(3)))
+    };
+    let stayed = chosen(&with(&value));
+    let by_cookie = ("ec2-a".to_owned(), "healthy, by its cookie".to_owned());
+    assert_eq!(stayed, vec![by_cookie; 3]);
+    // One letter changed: not ours any more, and no mistake that anyone would see.
+    let changed = format!("{}{}", &value[..100], "A".repeat(28));
+    let targets: Vec<String> = chosen(&with(&changed)).into_iter().map(|c| c.0).collect();
+    assert_eq!(targets, ["ec2-a", "ec2-b", "ec2-a"]);
+}
+
+#[test]
+fn stickiness_ends_though_the_browser_keeps_the_cookie() {
+    let short = "target-group.web.stickiness = { lasts = \"2 s\" }\n";
+    let value = cookie(&run(&(short.to_owned() + &fetches(1))), "AWSALB");
+    let shown = format!("node.user.browser.cookie = \"AWSALB={value}\"\n");
+    let reasons: Vec<String> = chosen(&run(&(shown + short + &fetches(4))))
+        .into_iter()
+        .map(|c| c.1)
+        .collect();
+    // Set at 1 s; what is shown at 3 s is too old.
+    assert_eq!(
+        reasons[..2],
+        ["healthy, by its cookie", "healthy, by its cookie"]
+    );
+    assert!(
+        reasons[2..].iter().all(|r| r.contains("round robin")),
+        "{reasons:?}"
+    );
+}
+
+#[test]
+fn an_application_cookie_needs_both_cookies() {
+    let app = "target-group.web.stickiness = { cookie = \"SESSION\", lasts = \"1 h\" }\n\
+               node.web-a.app.route.\"/\".headers = { Set-Cookie = [\"SESSION=1\"] }\n\
+               node.web-b.app.route.\"/\".headers = { Set-Cookie = [\"SESSION=1\"] }\n";
+    let value = cookie(&run(&(app.to_owned() + &fetches(1))), "AWSALBAPP-0");
+    let second = cookie(&run(&(app.to_owned() + &fetches(1))), "AWSALBAPP-1");
+    assert_eq!(second, "_remove_");
+    let with = |cookie: String| {
+        let shown = format!("node.user.browser.cookie = \"{cookie}\"\n");
+        let targets = chosen(&run(&(shown + app + &fetches(3))));
+        targets.into_iter().map(|c| c.0).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        with(format!("SESSION=1; AWSALBAPP-0={value}")),
+        ["ec2-a"; 3]
+    );
+    assert_eq!(
+        with(format!("AWSALBAPP-0={value}")),
+        ["ec2-a", "ec2-b", "ec2-a"]
+    );
+}
+
+#[test]
+fn weights_share_requests_and_a_weight_of_zero_gets_none() {
+    let forward = |groups: &str| {
+        format!(
+            "target-group.web.targets = [\"ec2-a:32768\"]\ntarget-group.new.targets = [\"ec2-b:32768\"]\n\
+             node.alb.alb.listener = [{{ port = 443, certificate = \"your-app\", forward = [{groups}] }}]\n{}",
+            fetches(20)
+        )
+    };
+    let to_b = |groups: &str| {
+        let targets = chosen(&run(&forward(groups)));
+        assert_eq!(targets.len(), 20);
+        targets.iter().filter(|(t, _)| t == "ec2-b").count()
+    };
+    let web = "{ group = \"web\", weight = 9 }";
+    assert_eq!(
+        to_b(&format!("{web}, {{ group = \"new\", weight = 0 }}")),
+        0
+    );
+    let some = to_b(&format!("{web}, {{ group = \"new\", weight = 9 }}"));
+    assert!((1..20).contains(&some), "{some}");
+    assert_eq!(
+        some,
+        to_b(&format!("{web}, {{ group = \"new\", weight = 9 }}")),
+        "by the seed"
+    );
+}
+
+#[test]
+fn a_request_that_outlasts_the_deregistration_delay_is_a_502() {
+    let outcome = run("target-group.web.targets = [\"ec2-a:32768\"]\n\
+         target-group.web.deregistration-delay = \"2 s\"\n\
+         node.web-a.app.takes = \"10 s\"\n\
+         [[step]]\nat = \"0 s\"\nuser = { get = \"https://your-app.com/\" }\n\
+         [[step]]\nat = \"1 s\"\nalb = { deregister = \"ec2-a:32768\" }\n\
+         [[step]]\nat = \"5 s\"\nuser = { get = \"https://your-app.com/\" }\n");
+    let statuses: Vec<u16> = answers(&outcome).iter().map(|a| a.1).collect();
+    assert_eq!(statuses, [502, 503], "then there is nobody");
+    let at = answers(&outcome)[0].0;
+    assert!((3_000..3_100).contains(&at), "1 s and 2 s of delay: {at}");
+    let states: Vec<HealthState> = facts(&outcome)
+        .filter_map(|(_, _, fact)| {
+            let Fact::Balancing(Balancing::Health { state, .. }) = fact else {
+                return None;
+            };
+            Some(*state)
+        })
+        .collect();
+    assert_eq!(states, [HealthState::Draining, HealthState::Unused]);
+}
+
+/// Two nodes of one load balancer, each in its zone with one target; the user is sent to the first.
+fn two_nodes(cross_zone: bool) -> String {
+    format!(
+        "lasts = \"11 s\"\nwithout = [\"node.alb.alb\"]\n\
+         load-balancer.two = {{ listener = [{{ port = 443, certificate = \"your-app\", forward = \"web\" }}] }}\n\
+         target-group.web.cross-zone = {cross_zone}\n\
+         target-group.web.health-check = {{ interval = \"10 s\" }}\n\
+         node.alb.alb = \"two\"\nnode.alb.az = \"a\"\n\
+         node.alb-b.alb = \"two\"\nnode.alb-b.az = \"b\"\n\
+         node.alb-b.address = {{ edge = \"198.51.100.11\", vpc = \"10.0.1.11\" }}\n\
+         node.ec2-a.az = \"a\"\nnode.ec2-b.az = \"b\"\n{}",
+        fetches(4)
+    )
+}
+
+#[test]
+fn each_node_asks_by_itself_and_keeps_to_its_zone_when_told() {
+    let targets = |outcome: &Outcome| {
+        let chosen = chosen(outcome).into_iter().map(|c| c.0);
+        chosen.collect::<Vec<_>>()
+    };
+    let near = run(&two_nodes(false));
+    assert_eq!(targets(&near), ["ec2-a"; 4]);
+    let across = run(&two_nodes(true));
+    assert_eq!(targets(&across), ["ec2-a", "ec2-b", "ec2-a", "ec2-b"]);
+    let probes = |node: &str| {
+        let probed =
+            |f: &Fact| matches!(f, Fact::Balancing(Balancing::Probed { passed: true, .. }));
+        facts(&across)
+            .filter(|(_, n, f)| *n == node && probed(f))
+            .count()
+    };
+    assert_eq!(
+        (probes("alb"), probes("alb-b")),
+        (4, 4),
+        "two targets, at 0 s and 10 s"
+    );
+}
+
+#[test]
+fn a_new_target_starts_slowly() {
+    let outcome = run(&format!(
+        "target-group.web.targets = [\"ec2-a:32768\"]\ntarget-group.web.slow-start = \"30 s\"\n\
+         [[step]]\nat = \"500 ms\"\nalb = {{ register = \"ec2-b:32768\" }}\n{}",
+        fetches(40)
+    ));
+    let chosen = chosen(&outcome);
+    let to_b =
+        |range: std::ops::Range<usize>| chosen[range].iter().filter(|(t, _)| t == "ec2-b").count();
+    // Its share is s/30 against 1: of the first ten requests about 10 × 0.15, of the last ten half.
+    assert_eq!(to_b(0..10), 1);
+    assert_eq!(to_b(30..40), 5);
+    assert!(chosen.iter().any(|(_, why)| why.contains("slow start at")));
+    assert!(outcome.ended - Instant::ZERO < Duration::from_secs(60));
+}
