@@ -41,6 +41,14 @@ pub enum DropCause {
     SecurityGroup,
     /// A network ACL at the edge of a subnet denies it.
     NetworkAcl,
+    /// A NAT gateway knows no connection, or none any more, that it belongs to.
+    NatIdle,
+    /// A NAT gateway had no port for another connection to its destination.
+    NatPorts,
+    /// A NAT gateway does not translate its protocol.
+    NatUntranslated,
+    /// No machine is there: the one that was is off.
+    HostGone,
     /// A NIC that tracks connections had no room for another one.
     TrackingFull,
 }
@@ -78,6 +86,10 @@ impl DropCause {
             Self::Challenged => "challenged",
             Self::SecurityGroup => "security-group",
             Self::NetworkAcl => "network-acl",
+            Self::NatIdle => "nat-idle",
+            Self::NatPorts => "nat-ports",
+            Self::NatUntranslated => "nat-untranslated",
+            Self::HostGone => "host-gone",
             Self::TrackingFull => "tracking-full",
         }
     }
@@ -105,6 +117,10 @@ impl fmt::Display for DropCause {
             ),
             Self::SecurityGroup => f.write_str("no rule of a security group allows it"),
             Self::NetworkAcl => f.write_str("a network ACL denies it"),
+            Self::NatIdle => f.write_str("the NAT gateway knows no such connection"),
+            Self::NatPorts => f.write_str("the NAT gateway has no port left for its destination"),
+            Self::NatUntranslated => f.write_str("the NAT gateway does not translate its protocol"),
+            Self::HostGone => f.write_str("no machine answers for its address"),
             Self::TrackingFull => f.write_str("no room to track another connection"),
         }
     }

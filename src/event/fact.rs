@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{
     AccessRecord, Attack, Balancing, CertificateDefect, CertificateFacts, ConnectionRecord,
-    DnsFact, Flow, HandshakeKind, KeyAgreement, Mismatch, PreMaster, Recovery, Serving,
+    DnsFact, Flow, FlowRecord, HandshakeKind, KeyAgreement, Mismatch, PreMaster, Recovery, Serving,
 };
 use crate::name::Name;
 use crate::time::UnixSeconds;
@@ -299,6 +299,8 @@ pub enum Fact {
     /// Something around the node changed, as in "security group web no longer allows inbound TCP to port 443 from
     /// 0.0.0.0/0".
     NetworkChanged(String),
+    /// A network interface's flow log has a record.
+    FlowLogged(Box<FlowRecord>),
     /// A step of the scenario failed.
     StepFailed {
         /// Why.
@@ -361,6 +363,7 @@ impl Fact {
             | Self::AccessLogged(_)
             | Self::ConnectionLogged(_)
             | Self::NetworkChanged(_)
+            | Self::FlowLogged(_)
             | Self::Closed(_) => None,
         }
     }

@@ -74,6 +74,7 @@ fn is_in(log: Log, event: &Event) -> bool {
     match log {
         Log::Access => matches!(fact(event), Some(Fact::AccessLogged(_))),
         Log::Connection => matches!(fact(event), Some(Fact::ConnectionLogged(_))),
+        Log::Flow => matches!(fact(event), Some(Fact::FlowLogged(_))),
     }
 }
 
@@ -83,6 +84,9 @@ fn value(event: &Event, key: &str) -> Option<String> {
     }
     if let Fact::ConnectionLogged(entry) = fact(event)? {
         return entry.value(key);
+    }
+    if let Fact::FlowLogged(record) = fact(event)? {
+        return record.value(key);
     }
     None
 }

@@ -180,6 +180,7 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::ProgramEnded { .. }
         | Fact::TargetFailed { .. }
         | Fact::AccessLogged(_)
+        | Fact::FlowLogged(_)
         | Fact::ConnectionLogged(_)
         | Fact::NetworkChanged(_)
         | Fact::StepFailed { .. } => None,

@@ -20,6 +20,7 @@ mod decode;
 mod dns;
 mod error;
 mod expectations;
+mod flow_log;
 mod intercept;
 mod lay;
 mod links;
@@ -28,6 +29,7 @@ mod network_acl;
 mod pki;
 mod range;
 mod roles;
+mod route_table;
 mod scenario;
 mod security_group;
 mod shipped;
@@ -264,11 +266,16 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
     let rules = intercept::read(&network);
     let security_groups = security_group::read(&mut root, &network);
     let network_acls = network_acl::read(&mut root, &network);
+    let route_tables = route_table::read(&mut root, &network);
+    route_table::check_nat_gateways(&network);
+    let flow_log = flow_log::read(&mut root, &network);
     let topology = sound.then(|| lay::lay(&network, &links)).flatten();
     let topology = topology.map(|laid| intercept::lay(&rules, laid));
     let topology = topology
         .map(|laid| security_group::lay(&security_groups, laid))
-        .map(|laid| network_acl::lay(network_acls, laid));
+        .map(|laid| network_acl::lay(network_acls, laid))
+        .map(|laid| route_table::lay(&route_tables, &network, laid))
+        .map(|laid| flow_log::lay(flow_log, laid));
     let named = topology.as_ref().filter(|_| mistakes.count() == before);
     let pki = Pki::read(&mut root);
     let mut roles = roles::read(&mut root, &network, &pki);

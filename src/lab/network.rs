@@ -52,6 +52,7 @@ pub(super) struct DeclaredNode<'a> {
 pub(super) struct InVpc<'a> {
     pub(super) security_groups: Option<Item<'a>>,
     pub(super) tracking: Option<Item<'a>>,
+    pub(super) nat_gateway: Option<Item<'a>>,
 }
 
 /// What kind of machine a node is.
@@ -328,6 +329,7 @@ impl<'a> Network<'a> {
         let vpc = InVpc {
             security_groups: table.optional("security-groups"),
             tracking: table.optional("connection-tracking"),
+            nat_gateway: table.optional("nat-gateway"),
         };
         let programs = Programs {
             browser: one_client(table.optional("browser"), table.optional("client")),
@@ -381,7 +383,8 @@ impl<'a> Network<'a> {
             }
             (None, None) => {
                 // Whoever stands between clients and servers faces the servers with its second address.
-                let usual = usize::from(programs.interceptor.is_some());
+                let between = programs.interceptor.or(vpc.nat_gateway);
+                let usual = usize::from(between.is_some());
                 self.read_host(&table, address, default, usual)
             }
         };
@@ -465,7 +468,8 @@ impl<'a> Network<'a> {
             item.each(|item| self.read_publish(item))
         });
         docker.finish();
-        let publish = publish?;
+        let mut publish = publish?;
+        choose_ports(&mut publish);
         for (at, mapping) in publish.iter().enumerate() {
             if publish[..at].iter().any(|m| m.port == mapping.port) {
                 let message = format!("port {} is published twice", mapping.port);
@@ -501,13 +505,14 @@ impl<'a> Network<'a> {
 
     fn read_publish(&self, item: Item<'a>) -> Option<Publish<'a>> {
         let mut table = item.fields()?;
-        let port = table.required("port", "32768").and_then(Item::port);
+        // Absent or 0, docker chooses.
+        let port = table.or("port", 0, |i| i.integer(0..=65_535));
         let container = table.required("container", "\"web\"");
         let container = container.and_then(|c| self.node_of(c));
         let to = table.required("to", "8080").and_then(Item::port);
         table.finish();
         Some(Publish {
-            port: port?,
+            port: u16::try_from(port?).ok()?,
             container: container?,
             to: to?,
             item,
@@ -647,4 +652,15 @@ fn subnet_range(item: Item<'_>) -> Option<Cidr> {
         return None;
     }
     Some(cidr)
+}
+
+/// Docker takes the next free port of the kernel's `ip_local_port_range`, by default 32768 to 60999, for what is
+/// published without one (ECS Developer Guide, "Port mappings": dynamic host ports).
+fn choose_ports(publish: &mut [Publish<'_>]) {
+    for index in 0..publish.len() {
+        if publish[index].port == 0 {
+            let taken = |port: &u16| publish.iter().all(|p| p.port != *port);
+            publish[index].port = (32_768..=60_999).find(taken).unwrap_or(0);
+        }
+    }
 }

@@ -137,7 +137,10 @@ impl Plan {
     pub fn why_virtual_only(&self) -> Option<String> {
         let attacker = |node| format!("node `{node}` is an attacker");
         let said = self.virtual_only.clone();
+        let routed = !self.topology.vpc.route_tables.is_empty();
+        let routers = "the kernel's routers have no route tables by subnet";
         said.or_else(|| self.attacker().map(attacker))
+            .or_else(|| routed.then(|| routers.to_owned()))
     }
 
     /// Whether the program on a node is an attacker beside the path.
@@ -636,13 +639,15 @@ impl Check {
     }
 }
 
-/// A log of a load balancer.
+/// A log of a load balancer, or of network interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Log {
     /// Of requests.
     Access,
     /// Of connections.
     Connection,
+    /// Of flows.
+    Flow,
 }
 
 /// Entries of a log.

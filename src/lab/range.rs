@@ -18,14 +18,26 @@ pub(super) fn parse(text: &str) -> Option<Cidr> {
 
 /// Any range, of whatever size, as rules and routes have them: `0.0.0.0/0` is everything, `10.0.2.21/32` one address.
 pub(super) fn any(item: Item<'_>) -> Option<Cidr> {
-    let text = item.text()?;
+    any_of(item.text()?, |message, label| {
+        item.wrong(message, label, None)
+    })
+}
+
+/// The same for a key.
+pub(super) fn any_key(item: Item<'_>) -> Option<Cidr> {
+    any_of(item.key, |message, label| {
+        item.wrong_key(message, label, None);
+    })
+}
+
+fn any_of(text: &str, wrong: impl Fn(String, &str)) -> Option<Cidr> {
     let parts = text.split_once('/');
     let parts = parts.and_then(|(a, p)| Some((a.parse::<IpAddr>().ok()?, p.parse::<u8>().ok()?)));
     let range = parts.map(|(address, prefix)| Cidr { address, prefix });
     let fits = |c: &Cidr| c.prefix <= if c.address.is_ipv4() { 32 } else { 128 };
     let Some(range) = range.filter(fits) else {
         let label = "expected a range such as \"10.0.1.0/24\", \"0.0.0.0/0\" or \"10.0.2.21/32\"";
-        item.wrong(format!("`{text}` is no range of addresses"), label, None);
+        wrong(format!("`{text}` is no range of addresses"), label);
         return None;
     };
     // Shifting away every bit of an address is no shift.
@@ -35,7 +47,7 @@ pub(super) fn any(item: Item<'_>) -> Option<Cidr> {
     };
     if !starts {
         let label = "expected the first address of the range";
-        item.wrong(format!("`{text}` is no range of addresses"), label, None);
+        wrong(format!("`{text}` is no range of addresses"), label);
         return None;
     }
     Some(range)

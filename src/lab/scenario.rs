@@ -11,6 +11,7 @@ use super::pki::Pki;
 use super::plan::{Action, Milestone, Step};
 use super::roles::command;
 use super::security_group;
+use crate::net::Change;
 
 mod alb;
 mod app;
@@ -100,6 +101,21 @@ fn step(
         return None;
     };
     let mut action = actor.fields()?;
+    if let Some(power) = action.optional("power") {
+        let on = power.one_of("state", &[("off", false), ("on", true)]);
+        action.finish();
+        let index = network.nodes.iter().position(|n| n.name == node.name);
+        let (node_index, on) = (index?, on?);
+        let change = Change::Power {
+            node: node_index,
+            on,
+        };
+        return Some(Step {
+            at: at?,
+            node: node.name.clone(),
+            action: Action::Network(change),
+        });
+    }
     if node.programs.program.is_some() {
         let run = action.required("run", "[\"curl\", \"https://your-app.com/\"]");
         let run = run.and_then(command);

@@ -7,6 +7,13 @@ use super::topology::vpc::{Rule, Way};
 pub enum Change {
     /// A security group's rule comes or goes.
     Rule(RuleChange),
+    /// A machine goes off, or on again as it was: nothing reaches it, nothing leaves it.
+    Power {
+        /// Which node: an index into [`super::topology::Topology::nodes`].
+        node: usize,
+        /// Whether it is on.
+        on: bool,
+    },
 }
 
 /// A rule that comes or goes.

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::docker;
 use super::flight::Flights;
+use super::flow_log::FlowLog;
+use super::icmp::Complaint;
 use super::lane::{Lane, Leaving, Overtaken};
+use super::nat::Gateways;
 use super::network_acl::Edges;
 use super::security_group::{Guard, Refusal};
 use super::topology::vpc::Way;
@@ -26,12 +29,15 @@ mod routing;
 mod tests;
 
 use devices::Devices;
+use filters::PoweredOff;
 
 struct InFlight {
     to: usize,
     id: PacketId,
     bytes: Vec<u8>,
     segments: SegmentSize,
+    /// A forwarding node waits that long for its next hop to answer: the node, and the port at which the packet came in.
+    unanswered: Option<(usize, Option<usize>)>,
 }
 
 /// Counts over a run.
@@ -63,6 +69,9 @@ pub struct Fabric {
     devices: Option<Devices>,
     guard: Guard,
     edges: Edges,
+    flow_log: FlowLog,
+    off: PoweredOff,
+    gateways: Gateways,
 }
 
 impl Fabric {
@@ -83,6 +92,9 @@ impl Fabric {
         Self {
             guard: Guard::new(&topology),
             edges: Edges::new(&topology),
+            flow_log: FlowLog::new(&topology),
+            off: PoweredOff::default(),
+            gateways: Gateways::new(&topology),
             topology,
             lanes,
             flights: Flights::new(),
@@ -174,7 +186,15 @@ impl Fabric {
             id,
             mut bytes,
             segments,
+            unanswered,
         } = packet;
+        if let Some((node, from)) = unanswered {
+            let (cause, complaint) = (DropCause::HostGone, Complaint::HostUnreachable);
+            return self.refuse(now, node, from, id, &bytes, cause, complaint);
+        }
+        if self.off.is_off(self.topology.nics[to].node) {
+            return self.drop_at(now, to, id, DropCause::HostGone, &bytes);
+        }
         // What a security group refuses the machine never sees: it is judged outside of it. What a network ACL refuses
         // has come to the router.
         let verdict = self.inspect(now, to, Way::Inbound, &bytes);
@@ -195,6 +215,9 @@ impl Fabric {
             Err(ours) => ours,
         };
         let mut bytes = bytes;
+        if let Some(outcome) = self.gateways.handle(now, to, &mut bytes) {
+            return self.translated(now, to, id, bytes, segments, outcome);
+        }
         let node_index = self.topology.nics[to].node;
         match &self.topology.nodes[node_index].kind {
             NodeKind::Host => self.arrived.push_back((to, id, bytes)),
@@ -221,6 +244,9 @@ impl Fabric {
         bytes: Vec<u8>,
         segments: SegmentSize,
     ) {
+        if self.off.is_off(self.topology.nics[nic].node) {
+            return self.drop_at(now, nic, id, DropCause::HostGone, &bytes);
+        }
         if let Err(refusal) = self.inspect(now, nic, Way::Outbound, &bytes) {
             self.totals.dropped += 1;
             let node = self.topology.nics[nic].node;
@@ -252,6 +278,7 @@ impl Fabric {
             id,
             bytes,
             segments,
+            unanswered: None,
         };
         match leaving {
             Leaving::At(at) => self.depart(nic, at, packet),

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::icmp::Complaint;
-use super::topology::{Node, Topology};
+use super::topology::vpc::RouteTable;
+use super::topology::{Node, NodeKind, Route, Topology};
 use crate::event::DropCause;
 
 /// Where a packet goes at a forwarding node.
@@ -61,11 +62,17 @@ pub(super) fn next(
     {
         return Next::Here(*own);
     }
-    let route = node
-        .routes
-        .iter()
-        .filter(|r| r.to.contains(destination))
-        .max_by_key(|r| r.to.prefix);
+    let route = match from.and_then(|from| route_table(topology, from)) {
+        None => best(node.routes.iter(), destination),
+        // What the router serves itself is local, and nothing in a table is more specific than that.
+        Some(table) => {
+            let local = node
+                .routes
+                .iter()
+                .filter(|r| !leads_to_router(topology, r.nic));
+            best(local, destination).or_else(|| best(table.routes.iter(), destination))
+        }
+    };
     let Some(route) = route else {
         let attached = node
             .nics
@@ -88,4 +95,22 @@ pub(super) fn next(
         nic: route.nic,
         hop,
     }
+}
+
+fn best<'a>(routes: impl Iterator<Item = &'a Route>, destination: IpAddr) -> Option<&'a Route> {
+    let matching = routes.filter(|r| r.to.contains(destination));
+    matching.max_by_key(|r| r.to.prefix)
+}
+
+/// The route table of the subnet that a router's port faces.
+fn route_table(topology: &Topology, port: usize) -> Option<&RouteTable> {
+    let mut tables = topology.vpc.route_tables.iter();
+    let subnet = topology.nics[port].subnet;
+    let table = tables.find(|t| t.subnets.contains(&subnet))?;
+    (!leads_to_router(topology, port)).then_some(table)
+}
+
+fn leads_to_router(topology: &Topology, port: usize) -> bool {
+    let peer = topology.peer(port).map(|p| topology.nics[p].node);
+    peer.is_some_and(|node| topology.nodes[node].kind == NodeKind::Router)
 }

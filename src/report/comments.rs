@@ -314,6 +314,9 @@ impl Annotator {
     fn reset(&self, frame: &Frame, ends: &Ends) -> String {
         let Ends { from, to, .. } = ends;
         let (source, destination) = way(frame);
+        if let Some(text) = self.refusals.reset(source, destination, from) {
+            return text;
+        }
         let asked = self.connections.get(&(destination, source));
         if asked.is_some_and(|c| !c.answered) {
             return format!(

@@ -157,6 +157,7 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             format!("HTTP {status}{}, {bytes} bytes of body", on_stream(*stream)),
         ),
         Fact::Closed(flow) => ("closed", format!("closes {flow}")),
+        Fact::FlowLogged(record) => ("flow-logged", record.to_string()),
         Fact::NetworkChanged(what) => ("network-changed", what.clone()),
         Fact::ProgramStarted { command } => ("program-started", command.clone()),
         Fact::ProgramEnded {

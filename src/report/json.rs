@@ -84,6 +84,7 @@ pub fn run(record: &Record<'_>, findings: &[Finding]) -> Run {
         refusals: refusals(record).iter().map(RefusalLine::new).collect(),
         access_log: logs::access(record),
         connection_log: logs::connections(record),
+        flow_log: logs::flows(record),
         totals: totals(record, findings),
     }
 }
@@ -126,6 +127,9 @@ pub struct Run {
     /// Their connection logs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub connection_log: Vec<LogEntry>,
+    /// Flow log records of network interfaces.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flow_log: Vec<LogEntry>,
     /// Sums.
     pub totals: Totals,
 }

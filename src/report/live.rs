@@ -152,6 +152,7 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::ResponseReceived { .. }
         | Fact::TargetFailed { .. }
         | Fact::AccessLogged(_)
+        | Fact::FlowLogged(_)
         | Fact::ConnectionLogged(_)
         | Fact::Serving(Serving::LastRequest { .. } | Serving::Upgraded { .. })
         | Fact::Closed(_) => None,

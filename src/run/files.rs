@@ -27,6 +27,7 @@ pub(super) struct Files {
     /// The logs of load balancers, where there is one.
     access_log: Option<(PathBuf, AtomicFile)>,
     connection_log: Option<(PathBuf, AtomicFile)>,
+    flow_log: Option<(PathBuf, AtomicFile)>,
     /// Secrets that no capture has yet: they are written in one block, before the next packet.
     pending: Vec<String>,
     failed: Option<RunError>,
@@ -100,16 +101,19 @@ impl Files {
         let path = folder.join("keys.log");
         let file = AtomicFile::create_private(&path).map_err(|e| capture_error(&path, e))?;
         files.key_log = Some((path, file));
+        let log = |name: &str| {
+            let path = folder.join(name);
+            let file = AtomicFile::create(&path).map_err(|e| capture_error(&path, e))?;
+            Ok::<_, RunError>(Some((path, file)))
+        };
+        if plan.topology.vpc.flow_log.is_some() {
+            files.flow_log = log("flow.log")?;
+        }
         if plan
             .roles
             .iter()
             .any(|(_, role)| matches!(role, Role::Alb(_)))
         {
-            let log = |name: &str| {
-                let path = folder.join(name);
-                let file = AtomicFile::create(&path).map_err(|e| capture_error(&path, e))?;
-                Ok::<_, RunError>(Some((path, file)))
-            };
             files.access_log = log("access.log")?;
             files.connection_log = log("connection.log")?;
         }
@@ -170,12 +174,14 @@ impl Files {
         }
     }
 
-    /// A load balancer wrote an entry of a log.
+    /// A load balancer or a network interface has an entry for a log.
     pub(super) fn log(&mut self, fact: &Fact) {
         let (file, entry): (_, &dyn Display) = if let Fact::AccessLogged(entry) = fact {
             (&mut self.access_log, entry)
         } else if let Fact::ConnectionLogged(entry) = fact {
             (&mut self.connection_log, entry)
+        } else if let Fact::FlowLogged(record) = fact {
+            (&mut self.flow_log, record)
         } else {
             return;
         };
@@ -227,7 +233,12 @@ impl Files {
             file.commit().map_err(|e| capture_error(&path, e))?;
             written.push(path);
         }
-        let logs = [self.key_log, self.access_log, self.connection_log];
+        let logs = [
+            self.key_log,
+            self.access_log,
+            self.connection_log,
+            self.flow_log,
+        ];
         for (path, file) in logs.into_iter().flatten() {
             file.commit().map_err(|e| capture_error(&path, e))?;
             written.push(path);

@@ -231,6 +231,7 @@ impl<'a> Run<'a> {
                 .run_on_devices(&mut kernel.devices, plan.limit, false)
                 .map_err(RunError::Devices)?,
         };
+        world.finish();
         let (ended, totals) = (world.clock().now(), world.totals());
         // The world's tasks hold the trace, and it the recording: they go first.
         drop(world);

@@ -182,6 +182,11 @@ impl World {
         self.control.clone()
     }
 
+    /// The run is over: what is told at the end is told.
+    pub fn finish(&self) {
+        self.fabric.tell_flows(self.clock.epoch(), self.clock.now());
+    }
+
     /// Counts so far.
     #[must_use]
     pub const fn totals(&self) -> Totals {

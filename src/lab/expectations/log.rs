@@ -1,17 +1,19 @@
-//! Logs of load balancers.
+//! Logs of load balancers and of network interfaces.
 
 use super::Reader;
-use crate::event::{ACCESS_FIELDS, CONNECTION_FIELDS};
+use crate::event::{ACCESS_FIELDS, CONNECTION_FIELDS, FLOW_FIELDS};
 use crate::lab::decode::Fields;
 use crate::lab::plan::{Check, Entries, Log};
 
 /// Fields that a lab cannot know beforehand, as they differ from run to run on TUN devices: dates and ids.
-const UNFORESEEABLE: [&str; 5] = [
+const UNFORESEEABLE: [&str; 7] = [
     "time",
     "request-creation-time",
     "timestamp",
     "trace-id",
     "conn-trace-id",
+    "start",
+    "end",
 ];
 
 impl Reader<'_, '_> {
@@ -36,6 +38,7 @@ impl Reader<'_, '_> {
         let keys: Vec<&'static str> = match log {
             Log::Access => ACCESS_FIELDS.iter().map(|f| f.1).collect(),
             Log::Connection => CONNECTION_FIELDS.iter().map(|f| f.1).collect(),
+            Log::Flow => FLOW_FIELDS.to_vec(),
         };
         let mut fields = Vec::new();
         let mut whole = true;

@@ -43,6 +43,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("websocket", |r, t| r.websocket(t)),
     ("access-log", |r, t| r.log(t, Log::Access)),
     ("connection-log", |r, t| r.log(t, Log::Connection)),
+    ("flow-log", |r, t| r.log(t, Log::Flow)),
     ("timing", |_, t| timing::timing(t)),
     ("packets", |r, t| r.packets(t)),
     ("readable", |r, t| r.readable(t)),

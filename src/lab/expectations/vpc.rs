@@ -6,10 +6,13 @@ use crate::lab::decode::{Fields, Item};
 use crate::lab::plan::{Check, Dropped};
 
 /// Causes of drops that are a lab's to expect, as [`crate::event::DropCause::word`] has them.
-const CAUSES: [(&str, &str); 5] = [
+const CAUSES: [(&str, &str); 8] = [
     ("security-group", "security-group"),
     ("network-acl", "network-acl"),
     ("tracking-full", "tracking-full"),
+    ("nat-idle", "nat-idle"),
+    ("nat-ports", "nat-ports"),
+    ("host-gone", "host-gone"),
     ("no-route", "no-route"),
     ("too-big", "too-big"),
 ];

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{lines, mistakes, plan, small};
 use crate::lab::plan::Action;
 use crate::net::Change;
+use crate::net::topology::NodeKind;
 use crate::net::topology::vpc::Way;
 
 const GROUPS: &str = r#"
@@ -143,4 +144,83 @@ outbound = [
     x.toml:28:12 the subnet `home` has a network ACL already | expected one for each subnet
     x.toml:31:5 two rules have the number 1 | expected a number of its own
     "#);
+}
+
+#[test]
+fn route_tables_flow_logs_and_docker_ports_are_laid_out() {
+    let plan = plan(&small(
+        r#"
+subnet.private = "10.0.2.0/24"
+router.vpc.subnets = ["private"]
+node.nat.address = { private = "10.0.2.20", home = "203.192.1.20" }
+node.nat.nat-gateway = {}
+node.worker.address.private = "10.0.2.40"
+node.ec2.address.private = "10.0.2.21"
+node.ec2.docker.bridge = "172.17.0.1/16"
+node.ec2.docker.publish = [
+    { container = "a", to = 80 }, { port = 32769, container = "a", to = 81 }, { port = 0, container = "a", to = 82 },
+]
+node.a.container = { on = "ec2", address = "172.17.0.2" }
+[route-table.private]
+subnets = ["private"]
+routes = { "0.0.0.0/0" = "nat" }
+[flow-log]
+aggregation-interval = "1 min"
+nodes = ["ec2", "nat"]
+"#,
+    ));
+    let topology = &plan.topology;
+    let nic = |name: &str| {
+        let nics = &topology.nics;
+        nics.iter().position(|n| n.name.as_str() == name).unwrap()
+    };
+    let table = &topology.vpc.route_tables[0];
+    assert_eq!(table.routes[0].nic, nic("vpc-nat"));
+    let gateway = topology.vpc.nat_gateways[0];
+    assert_eq!(
+        (gateway.inside, gateway.outside),
+        (nic("nat-private"), nic("nat-home"))
+    );
+    let log = topology.vpc.flow_log.as_ref().unwrap();
+    assert_eq!(log.interval, Duration::from_secs(60));
+    assert_eq!(
+        log.nics,
+        [nic("nat-private"), nic("nat-home"), nic("ec2-eth0")]
+    );
+    let docker = topology.node("ec2").unwrap();
+    let NodeKind::DockerHost { publish } = &topology.nodes[docker].kind else {
+        panic!("a docker host")
+    };
+    let ports: Vec<u16> = publish.iter().map(|p| p.port).collect();
+    assert_eq!(ports, [32_768, 32_769, 32_770]);
+    assert!(plan.why_virtual_only().unwrap().contains("route tables"));
+}
+
+#[test]
+fn mistakes_in_routes_are_all_told() {
+    let errors = mistakes(&small(
+        r#"
+node.user.nat-gateway = {}
+[route-table.a]
+subnets = ["home"]
+routes = { "0.0.0.0/0" = "wbe", "10.0.0.7/8" = "web" }
+[route-table.b]
+subnets = ["home"]
+[flow-log]
+aggregation-interval = "5 min"
+nodes = []
+"#,
+    ));
+    let all = lines(&errors);
+    for part in [
+        "`user` cannot be a NAT gateway",
+        "unknown node `wbe`",
+        "`10.0.0.7/8` is no range of addresses",
+        "`home` has a route table already",
+        "unknown aggregation interval `5 min`",
+        "`nodes` is empty",
+    ] {
+        assert!(all.contains(part), "{part} in {all}");
+    }
+    assert_eq!(errors.mistakes().len(), 6, "{all}");
 }

@@ -1,9 +1,10 @@
 //! What routers and docker hosts do with a packet that is not for them.
 
-use super::Fabric;
+use super::{Fabric, InFlight};
 use crate::event::{DropCause, PacketId};
 use crate::net::forward::{self, Next};
 use crate::net::icmp::{self, Complaint};
+use crate::net::nat::Outcome;
 use crate::net::topology::NodeKind;
 use crate::time::Instant;
 use crate::wire::offload::{self, SegmentSize};
@@ -56,8 +57,49 @@ impl Fabric {
                     let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
                     let complaint = Complaint::FragmentationNeeded(mtu);
                     self.refuse(now, node, from, id, &bytes, DropCause::TooBig, complaint);
+                } else if let Some(until) = self.off.answers_until(now, nic, self.next_hop(nic)) {
+                    let packet = InFlight {
+                        to: nic,
+                        id,
+                        bytes,
+                        segments,
+                        unanswered: Some((node, from)),
+                    };
+                    self.flights.depart(until, packet);
                 } else {
                     self.transmit(now, nic, id, bytes, segments);
+                }
+            }
+        }
+    }
+
+    fn next_hop(&self, nic: usize) -> usize {
+        self.topology.nics[self.lanes[nic].to].node
+    }
+
+    /// A NAT gateway has decided.
+    pub(super) fn translated(
+        &mut self,
+        now: Instant,
+        nic: usize,
+        id: PacketId,
+        mut bytes: Vec<u8>,
+        segments: SegmentSize,
+        outcome: Outcome,
+    ) {
+        let node = self.topology.nics[nic].node;
+        match outcome {
+            Outcome::Own => self.arrived.push_back((nic, id, bytes)),
+            Outcome::Through(_) if !rewrite::decrement_ttl(&mut bytes) => {
+                let (cause, complaint) = (DropCause::TimeToLive, Complaint::TimeExceeded);
+                self.refuse(now, node, Some(nic), id, &bytes, cause, complaint);
+            }
+            Outcome::Through(out) => self.transmit(now, out, id, bytes, segments),
+            Outcome::Refused(refusal, answer) => {
+                self.totals.dropped += 1;
+                self.report_drop(now, node, id, &refusal, None, &bytes);
+                if let Some(answer) = answer {
+                    self.send(now, nic, answer);
                 }
             }
         }
@@ -81,7 +123,7 @@ impl Fabric {
 
     /// A forwarding node drops a packet and tells its source.
     #[expect(clippy::too_many_arguments, reason = "a drop has all of these")]
-    fn refuse(
+    pub(super) fn refuse(
         &mut self,
         now: Instant,
         node: usize,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Cidr;
+use super::{Cidr, Route};
 use crate::name::Name;
 use crate::wire::packet::{Packet, Transport, protocol};
 
@@ -17,6 +17,12 @@ pub struct Vpc {
     pub interfaces: Vec<Interface>,
     /// Network ACLs.
     pub network_acls: Vec<NetworkAcl>,
+    /// Route tables of subnets.
+    pub route_tables: Vec<RouteTable>,
+    /// NAT gateways.
+    pub nat_gateways: Vec<NatGateway>,
+    /// Interfaces whose traffic is logged.
+    pub flow_log: Option<FlowLogging>,
 }
 
 impl Vpc {
@@ -261,6 +267,34 @@ impl Default for Tracking {
             max: Self::MAX,
         }
     }
+}
+
+/// Where what comes from some subnets goes, beyond the subnets of their own router, which the router always knows (VPC
+/// User Guide, "Route tables", the local route).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteTable {
+    /// The subnets that have it: indices into [`super::Topology::subnets`].
+    pub subnets: Vec<usize>,
+    /// The longest prefix wins.
+    pub routes: Vec<Route>,
+}
+
+/// A node that puts its own address in place of those behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NatGateway {
+    /// Its NIC in the private network: an index into [`super::Topology::nics`].
+    pub inside: usize,
+    /// Its NIC with the public address.
+    pub outside: usize,
+}
+
+/// A flow log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowLogging {
+    /// The aggregation interval.
+    pub interval: Duration,
+    /// Of which NICs: indices into [`super::Topology::nics`].
+    pub nics: Vec<usize>,
 }
 
 /// Numbered rules at the edge of subnets: the first that matches decides, and what none matches is denied. Stateless:

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::event::{Event, PacketId, What};
+use crate::event::{DropCause, Event, PacketId, What};
 use crate::name::Name;
 use crate::wire::packet::Packet;
 
@@ -15,12 +15,15 @@ pub(super) struct Refusals {
     last: Option<(PacketId, String)>,
     /// The last one from and to these ends: where, and why.
     between: BTreeMap<(SocketAddr, SocketAddr), (Name, String)>,
+    /// Of these a NAT gateway knew no connection.
+    forgotten: BTreeMap<(SocketAddr, SocketAddr), (Name, String)>,
 }
 
 impl Refusals {
     pub(super) fn event(&mut self, event: &Event) {
         let What::Dropped {
             packet,
+            cause,
             why: Some(why),
             bytes,
             ..
@@ -30,7 +33,11 @@ impl Refusals {
         };
         self.last = Some((*packet, why.clone()));
         if let Some(ends) = Packet::read(bytes).and_then(|p| p.ports()) {
-            self.between.insert(ends, (event.node.clone(), why.clone()));
+            let said = (event.node.clone(), why.clone());
+            if *cause == DropCause::NatIdle {
+                self.forgotten.insert(ends, said.clone());
+            }
+            self.between.insert(ends, said);
         }
     }
 
@@ -38,6 +45,12 @@ impl Refusals {
     pub(super) fn of(&self, packet: PacketId) -> Option<&str> {
         let (last, why) = self.last.as_ref()?;
         (*last == packet).then_some(why)
+    }
+
+    /// A sentence about a RST from and to these ends, when a NAT gateway sent it in the name of the first.
+    pub(super) fn reset(&self, from: SocketAddr, to: SocketAddr, name: &str) -> Option<String> {
+        let (node, why) = self.forgotten.get(&(to, from))?;
+        Some(format!("RST, sent by {node} in the name of {name}: {why}."))
     }
 
     /// A sentence, when a packet of this direction was refused, or what came back.

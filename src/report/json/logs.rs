@@ -1,8 +1,8 @@
-//! The logs of load balancers as JSON.
+//! The logs of load balancers and network interfaces as JSON.
 
 use serde::{Serialize, Serializer};
 
-use crate::event::{ACCESS_FIELDS, CONNECTION_FIELDS, Fact};
+use crate::event::{ACCESS_FIELDS, CONNECTION_FIELDS, FLOW_FIELDS, Fact};
 use crate::expect::{Record, fact};
 
 /// An entry: field by field, in AWS's order and by its names. All values are texts, as in the log.
@@ -37,4 +37,17 @@ pub(super) fn connections(record: &Record<'_>) -> Vec<LogEntry> {
         Some(LogEntry(names.zip(entry.values()).collect()))
     });
     entries.collect()
+}
+
+pub(super) fn flows(record: &Record<'_>) -> Vec<LogEntry> {
+    let facts = record.events.iter().filter_map(fact);
+    let records = facts.filter_map(|fact| {
+        let Fact::FlowLogged(record) = fact else {
+            return None;
+        };
+        Some(LogEntry(
+            FLOW_FIELDS.into_iter().zip(record.values()).collect(),
+        ))
+    });
+    records.collect()
 }
