@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::decode::{Fields, Item, all};
-use super::pki::is_host_name;
+use super::pki::{Pki, is_host_name};
 use super::roles::own_port;
+use super::speech;
 use crate::role::config::{App, Believes, HttpsOnly, KeepAlive, Reply, Role};
+use crate::tls::config::ServerTakes;
 use crate::units::Bytes;
 
 mod reply;
@@ -17,10 +19,11 @@ use reply::{reply, route};
 /// More at once is not served in one process.
 const CONNECTIONS_MAX: u64 = 100_000;
 
-pub(super) fn app(item: Item<'_>, ports: &mut BTreeSet<u16>) -> Option<Role> {
+pub(super) fn app(item: Item<'_>, pki: &Pki<'_>, ports: &mut BTreeSet<u16>) -> Option<Role> {
     let mut table = item.fields()?;
     let port = table.required("port", "8080");
     let port = port.and_then(|i| own_port(i, ports));
+    let tls = speech::server(&mut table, pki, ServerTakes::default());
     let takes = table.or("takes", Duration::ZERO, Item::duration);
     let routes = table.or("route", BTreeMap::new(), |item| {
         let routes = all(item.fields()?.entries().map(route))?;
@@ -60,6 +63,7 @@ pub(super) fn app(item: Item<'_>, ports: &mut BTreeSet<u16>) -> Option<Role> {
     table.finish();
     Some(Role::App(App {
         port: port?,
+        tls: tls?.map(Box::new),
         takes: takes?,
         routes: routes?,
         hosts: hosts?,

@@ -46,7 +46,7 @@ pub(super) fn read<'a>(
             programs
                 .alb
                 .and_then(|i| reader.alb(i, node.zone.as_ref(), &mut ports)),
-            programs.app.and_then(|i| app::app(i, &mut ports)),
+            programs.app.and_then(|i| app::app(i, pki, &mut ports)),
             // Last: a node that serves is known by that, though it asks others too.
             programs.browser.and_then(|i| reader.browser(i)),
         ];
@@ -91,7 +91,10 @@ impl Reader<'_, '_> {
             Some(Role::Browser(browser)) => Some(browser),
             _ => None,
         };
-        let port = match beside.app.and_then(|i| app::app(i, &mut BTreeSet::new())) {
+        let port = match beside
+            .app
+            .and_then(|i| app::app(i, self.pki, &mut BTreeSet::new()))
+        {
             Some(Role::App(app)) => Some(app.port),
             _ => None,
         };

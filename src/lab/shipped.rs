@@ -153,6 +153,9 @@ pub(super) const LABS: &[Shipped] = &embed![
     "alb/slow-target.fixed",
     "alb/content-length-too-large",
     "alb/content-length-too-large.fixed",
+    "alb/port-exhaustion",
+    "alb/port-exhaustion.fixed",
+    "alb/https-target",
 ];
 
 /// Named as in `base = "three-tier"`, with `base/` before.

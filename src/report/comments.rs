@@ -21,6 +21,7 @@ mod dns;
 mod filters;
 mod health;
 mod http2;
+mod targets;
 mod tls;
 mod transport;
 
@@ -48,6 +49,8 @@ pub struct Annotator {
     /// Challenge ACKs: when, from where, to where.
     challenges: Vec<(Instant, SocketAddr, SocketAddr)>,
     refusals: filters::Refusals,
+    /// Targets that load balancers got no response from.
+    failures: targets::Failures,
 }
 
 /// What is known of a connection, under (initiator, other end).
@@ -86,6 +89,7 @@ impl Annotator {
             self.refused.insert((flow.local, flow.remote), why);
         }
         self.refusals.event(event);
+        self.failures.event(event);
         if let What::Dropped {
             cause: DropCause::Challenged,
             bytes,
@@ -247,7 +251,11 @@ impl Annotator {
             Message::DnsAnswer { .. } => dns::answer(plan, message, ends),
             Message::Tls(tls) => self.tls(tls, frame, ends),
             Message::HttpRequest(head) => Some(self.request(head, frame, ends, plan)),
-            Message::HttpResponse(head) => Some(self.response(head, ends)),
+            Message::HttpResponse(head) => {
+                let mut said = self.response(head, ends);
+                said.extend(self.failures.behind(&ends.from, head.status));
+                Some(said)
+            }
             Message::HttpBodyEnd { .. } => None,
             Message::Http2(frame) => http2::comment(frame, ends),
             Message::Icmp { text, .. } => Some(format!("ICMP from {from} to {to}: {text}.")),

@@ -8,13 +8,16 @@ mod websocket;
 
 use std::cell::RefCell;
 use std::io;
+use std::mem;
 use std::rc::Rc;
 
 use super::Node;
 use super::config::{App, Service};
+use super::http2::Shared;
 use super::signal::{Room, Signal, unless};
 use crate::event::Fact;
 use crate::stack::TcpStream;
+use crate::tls::server::{self, ServerSetup};
 
 /// An application on a node.
 pub struct Application {
@@ -27,6 +30,8 @@ pub struct Application {
 struct Server {
     node: Node,
     config: App,
+    /// How it speaks TLS; `None` for plain HTTP.
+    tls: Option<ServerSetup>,
 }
 
 /// From a start to its end. Cloning shares it.
@@ -42,9 +47,9 @@ struct Life {
 ///
 /// # Errors
 /// When its port is taken.
-pub fn start(node: Node, config: App) -> io::Result<Application> {
+pub fn start(node: Node, config: App, tls: Option<ServerSetup>) -> io::Result<Application> {
     let application = Application {
-        server: Rc::new(Server { node, config }),
+        server: Rc::new(Server { node, config, tls }),
         life: RefCell::default(),
     };
     application.begin()?;
@@ -124,7 +129,37 @@ impl Server {
         let flow = stream.flow();
         self.node.fact(Fact::Accepted(flow));
         // Killed, it leaves the connection to its machine: FIN, or RST where something was not read.
-        unless(life.killed.raised(), self.converse(stream, &life)).await;
+        unless(life.killed.raised(), self.speak(stream, &life)).await;
         self.node.fact(Fact::Closed(flow));
+    }
+
+    /// HTTP, over TLS where it is told how.
+    async fn speak(&self, stream: TcpStream, life: &Life) {
+        let flow = stream.flow();
+        let shared = Shared::new(stream);
+        let Some(setup) = &self.tls else {
+            return self.converse(&shared, shared.clone(), flow, life).await;
+        };
+        let randomness = self.node.chance.next("tls");
+        match server::accept(setup, shared.clone(), randomness, &self.node.clock).await {
+            Ok(established) => {
+                let mut facts = established.facts;
+                self.node.keys_agreed(flow, mem::take(&mut facts.agreed));
+                self.node.pre_master_agreed(flow, facts.pre_master.take());
+                self.node.tls_established(flow, &facts);
+                self.converse(&shared, established.stream, flow, life).await;
+            }
+            Err(failure) => {
+                self.node.keys_agreed(flow, failure.agreed);
+                self.node.pre_master_agreed(flow, failure.pre_master);
+                if let Some(mismatch) = failure.mismatch {
+                    self.node.fact(Fact::TlsMismatch { flow, mismatch });
+                }
+                self.node.fact(Fact::TlsFailed {
+                    flow,
+                    error: failure.error,
+                });
+            }
+        }
     }
 }

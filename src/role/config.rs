@@ -11,7 +11,7 @@ mod program;
 pub use alb::{
     Action, Alb, Algorithm, Attributes, Condition, DesyncMode, FixedResponse, Forward,
     ForwardedFor, HealthCheck, HealthyMinimum, Listener, Pattern, QueryPattern, Redirect, Rule,
-    SourceRange, Stickiness, StickinessKind, Target, TargetGroup, Weighted,
+    SourceRange, Stickiness, StickinessKind, Target, TargetGroup, TargetProtocol, Weighted,
 };
 pub use app::{
     App, Believes, Content, Delivery, Failing, Fault, HttpsOnly, KeepAlive, Reply, Route, Service,

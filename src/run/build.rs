@@ -127,9 +127,13 @@ pub(super) fn populate(
             Role::Resolver(config) => dns::start(node, config).map(|server| {
                 name_servers.insert(name.clone(), server);
             }),
-            Role::App(config) => app::start(node, config.clone()).map(|application| {
-                applications.insert(name.clone(), Rc::new(application));
-            }),
+            Role::App(config) => {
+                let setup = config.tls.as_deref().map(&server).transpose();
+                let setup = setup.map_err(|source| tls_error(&name, source))?;
+                app::start(node, config.clone(), setup).map(|application| {
+                    applications.insert(name.clone(), Rc::new(application));
+                })
+            }
             Role::Alb(config) => {
                 let mut sides = Vec::new();
                 for listener in &config.listeners {
@@ -139,7 +143,13 @@ pub(super) fn populate(
                         .map(|tls| server(tls).map_err(|source| tls_error(&name, source)));
                     sides.push(setup.transpose()?);
                 }
-                alb::start(node, config, sides).map(|balancer| {
+                let mut behind = BTreeMap::new();
+                for (address, tls) in config.behind() {
+                    let setup = ClientSetup::new(&tls, &pki, &clock, &secrets)
+                        .map_err(|source| tls_error(&name, source))?;
+                    behind.insert(address, Rc::new(setup));
+                }
+                alb::start(node, config, sides, behind).map(|balancer| {
                     balancers.insert(name.clone(), (Rc::new(balancer), config));
                 })
             }

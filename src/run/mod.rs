@@ -330,12 +330,11 @@ fn refuse_static_rsa(plan: &Plan) -> Result<(), RunError> {
                 let mut sides = alb.listeners.iter().filter_map(|l| l.tls.as_ref());
                 sides.any(|tls| speaks(&tls.suites))
             }
+            Role::App(app) => app.tls.as_ref().is_some_and(|tls| speaks(&tls.suites)),
             // Attackers run in virtual time only.
-            Role::Resolver(_)
-            | Role::App(_)
-            | Role::Program(_)
-            | Role::Interceptor(_)
-            | Role::Attacker(_) => false,
+            Role::Resolver(_) | Role::Program(_) | Role::Interceptor(_) | Role::Attacker(_) => {
+                false
+            }
         };
         if found {
             let name = plan.topology.nodes[*index].name.to_string();

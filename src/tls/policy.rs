@@ -86,6 +86,18 @@ pub fn policy(name: &str) -> Option<Policy> {
     Some(row.policy())
 }
 
+/// The policy towards targets of a load balancer whose listener has the policy called `front` (AWS "Security policies
+/// for your Application Load Balancer", "Back-end security policies"). Without one it is taken for one with TLS 1.3.
+#[must_use]
+pub fn behind(front: Option<&str>) -> Option<Policy> {
+    let short = match front {
+        Some(name) if name.contains("FIPS") => "TLS13-1-0-FIPS-2023-04",
+        Some(name) if !name.contains("TLS13") => "2016-08",
+        Some(_) | None => "TLS13-1-0-2021-06",
+    };
+    policy(&format!("{PREFIX}{short}"))
+}
+
 /// The names of all policies.
 pub fn names() -> impl Iterator<Item = String> {
     POLICIES.iter().map(|row| format!("{PREFIX}{}", row.name))
@@ -236,6 +248,25 @@ mod tests {
         }
         assert_eq!(policy("2016-08"), None);
         assert_eq!(names().count(), POLICIES.len());
+    }
+
+    #[test]
+    fn the_policy_towards_targets_follows_from_the_listeners() {
+        for (front, back) in [
+            (
+                Some("ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"),
+                "TLS13-1-0-2021-06",
+            ),
+            (
+                Some("ELBSecurityPolicy-TLS13-1-2-FIPS-2023-04"),
+                "TLS13-1-0-FIPS-2023-04",
+            ),
+            (Some("ELBSecurityPolicy-FS-1-2-2019-08"), "2016-08"),
+            (None, "TLS13-1-0-2021-06"),
+        ] {
+            let found = behind(front).unwrap().name;
+            assert_eq!(found, format!("{PREFIX}{back}"));
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::lab::network::{Network, Shape};
 use crate::lab::tree::Kind;
 use crate::role::config::{
     Algorithm, HealthCheck, HealthyMinimum, Stickiness, StickinessKind, Target, TargetGroup,
+    TargetProtocol,
 };
 
 const fn seconds(n: u64) -> Duration {
@@ -20,6 +21,9 @@ pub(in crate::lab) fn target_group(item: Item<'_>, network: &Network<'_>) -> Opt
     let mut table = item.fields()?;
     let targets = table.required("targets", "[\"ec2-a:32768\"]");
     let targets = targets.and_then(|i| i.each(|t| target(t, network)));
+    let protocol = table.or("protocol", TargetProtocol::default(), |i| {
+        i.one_of("protocol", &TargetProtocol::WORDS)
+    });
     let health_check = table.or("health-check", None, |i| health_check(i).map(Some));
     let minimum_healthy = table.or(
         "minimum-healthy-targets",
@@ -56,6 +60,7 @@ pub(in crate::lab) fn target_group(item: Item<'_>, network: &Network<'_>) -> Opt
     Some(TargetGroup {
         name: name?.to_string(),
         targets: targets?,
+        protocol: protocol?,
         health_check: health_check?,
         minimum_healthy: minimum_healthy?,
         algorithm: algorithm?,

@@ -21,6 +21,12 @@ pub(super) enum Failure {
     /// The SYN could not even leave.
     #[error("no connection could be opened: {0}")]
     NotOpened(String),
+    /// TLS failed.
+    #[error("the TLS handshake with the target failed: {0}")]
+    Tls(String),
+    /// TLS was not established in time.
+    #[error("the TLS handshake with the target was not over within {}", show_duration(*.0))]
+    TlsTimeout(Duration),
     /// RST with a request outstanding.
     #[error("the target reset the connection (RST) while a request was outstanding{}", after(*.0))]
     Reset(u64),
@@ -72,13 +78,17 @@ impl Failure {
             Self::Refused
             | Self::Unreachable
             | Self::NotOpened(_)
+            | Self::Tls(_)
             | Self::Reset(_)
             | Self::Closed(_)
             | Self::CutShort(_)
             | Self::Malformed(_)
             | Self::HeadTooLong
             | Self::Deregistered => 502,
-            Self::ConnectTimeout(_) | Self::NoAnswer(_) | Self::BodyMissing { .. } => 504,
+            Self::ConnectTimeout(_)
+            | Self::TlsTimeout(_)
+            | Self::NoAnswer(_)
+            | Self::BodyMissing { .. } => 504,
             Self::RequestCut => 400,
         }
     }
@@ -123,6 +133,8 @@ mod tests {
                 502,
             ),
             (Failure::ConnectTimeout(s(10)), 504),
+            (Failure::Tls("bad".into()), 502),
+            (Failure::TlsTimeout(s(10)), 504),
             (
                 Failure::outstanding(&io::ErrorKind::ConnectionReset.into(), 0),
                 502,

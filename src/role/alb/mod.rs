@@ -12,8 +12,10 @@
 //! 7. When the client closes, the front connection ends. The target connection waits for the next request, of any client.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::mem;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ use super::http::{Body, empty, response_head};
 use crate::event::{CertificateFacts, Fact, Flow, Serving};
 use crate::stack::TcpStream;
 use crate::time::Instant;
+use crate::tls::client::ClientSetup;
 use crate::tls::server::{self, ServerSetup};
 use crate::wire::http1::{RequestHead, ResponseHead};
 
@@ -64,7 +67,8 @@ const BACKLOG: usize = 4096;
 /// How long it goes on reading on a connection that it closes, so that its last words arrive (nginx: `lingering_time`).
 const LINGERS: Duration = Duration::from_secs(30);
 
-/// Starts the load balancer on `node`. `sides` are the TLS sides of its listeners, `None` for HTTP, in their order.
+/// Starts the load balancer on `node`. `sides` are the TLS sides of its listeners, `None` for HTTP, in their order;
+/// `behind` is how it speaks TLS with the targets that want it.
 ///
 /// # Errors
 /// When a port is taken, or a listener forwards to a target group that there is not.
@@ -72,10 +76,11 @@ pub fn start(
     node: Node,
     config: &Alb,
     sides: Vec<Option<ServerSetup>>,
+    behind: BTreeMap<SocketAddr, Rc<ClientSetup>>,
 ) -> io::Result<LoadBalancer> {
     let mut fronts = Vec::new();
     let config = Rc::new(config.clone());
-    let pool = Pool::new(node.clone(), config.attributes.idle_timeout);
+    let pool = Pool::new(node.clone(), config.attributes.idle_timeout, behind);
     let groups = route::groups(&node, &config);
     for (listener, tls) in config.listeners.iter().zip(sides) {
         let socket = node.host.listen(listener.port, BACKLOG)?;

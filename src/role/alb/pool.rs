@@ -25,12 +25,14 @@ use super::exchange::{FromTarget, ToTarget};
 use super::failure::Failure;
 use crate::event::{Fact, Flow};
 use crate::role::Node;
-use crate::role::http::{empty, full, within};
+use crate::role::http::{Duplex, empty, full, within};
+use crate::tls::client::ClientSetup;
 use crate::wire::http1::{Framing, RequestHead};
 
 mod body;
 mod connection;
 mod http1;
+mod tls;
 
 use body::TargetBody;
 use connection::Connection;
@@ -47,6 +49,8 @@ const WHOLE_MAX: u64 = 1024;
 pub(super) struct Pool {
     node: Node,
     idle_timeout: Duration,
+    /// How TLS is spoken with the targets that want it (AWS "Target groups", protocol HTTPS).
+    tls: BTreeMap<SocketAddr, Rc<ClientSetup>>,
     /// By target, in the order in which they became idle.
     idle: RefCell<BTreeMap<SocketAddr, Vec<Rc<Idle>>>>,
     /// Nobody will ask again: what becomes idle is closed.
@@ -63,10 +67,15 @@ struct Idle {
 
 impl Pool {
     /// An empty pool for `node`.
-    pub(super) fn new(node: Node, idle_timeout: Duration) -> Rc<Self> {
+    pub(super) fn new(
+        node: Node,
+        idle_timeout: Duration,
+        tls: BTreeMap<SocketAddr, Rc<ClientSetup>>,
+    ) -> Rc<Self> {
         let pool = Rc::new(Self {
             node,
             idle_timeout,
+            tls,
             idle: RefCell::default(),
             over: Cell::new(false),
         });
@@ -247,7 +256,13 @@ impl Pool {
         };
         let flow = stream.flow();
         self.node.fact(Fact::Connected(flow));
-        Ok(Connection::plain(self.node.clone(), stream))
+        let tls = self.tls.get(&remote);
+        let secured: Box<dyn Duplex> = match tls {
+            Some(setup) => tls::secure(&self.node, setup, stream).await?,
+            None => Box::new(stream),
+        };
+        let node = self.node.clone();
+        Ok(Connection::new(node, flow, secured, tls.is_some()))
     }
 }
 

@@ -31,10 +31,14 @@ enum Next {
 }
 
 impl Server {
-    pub(super) async fn converse(&self, stream: TcpStream, life: &Life) {
-        let flow = stream.flow();
-        let shared = Shared::new(stream);
-        let mut stream = shared.clone();
+    /// Over `stream`, which is the TCP connection `tcp` itself, or TLS over it.
+    pub(super) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        tcp: &Shared<TcpStream>,
+        mut stream: S,
+        flow: Flow,
+        life: &Life,
+    ) {
         let mut inbox = Inbox::default();
         let mut first = true;
         let then = loop {
@@ -58,7 +62,7 @@ impl Server {
             }
         };
         match then {
-            Then::Reset => shared.inner().reset(),
+            Then::Reset => tcp.inner().reset(),
             Then::GoOn | Then::Leave => {
                 // A peer that is gone already needs no FIN.
                 let _ = stream.shutdown().await;

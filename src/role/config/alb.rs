@@ -1,8 +1,10 @@
 //! Load balancers.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::tls::config::ServerTls;
+use crate::tls::config::{ClientTls, ServerTls, Validation, Validator};
+use crate::tls::policy;
 
 mod attributes;
 mod group;
@@ -12,6 +14,7 @@ mod rule;
 pub use attributes::{Attributes, DesyncMode, ForwardedFor};
 pub use group::{
     Algorithm, HealthCheck, HealthyMinimum, Stickiness, StickinessKind, Target, TargetGroup,
+    TargetProtocol,
 };
 pub use pattern::Pattern;
 pub use rule::{
@@ -35,6 +38,44 @@ pub struct Alb {
     pub takes_in: Duration,
     /// Time between a response's arrival and its leaving, encrypted.
     pub takes_out: Duration,
+}
+
+impl Alb {
+    /// How TLS is spoken with each target that wants it: by the policy that follows from the listener's, and without a
+    /// look at the certificate (AWS "Target groups for your Application Load Balancers").
+    #[must_use]
+    pub fn behind(&self) -> Vec<(SocketAddr, ClientTls)> {
+        let front = self.listeners.iter().find_map(|l| l.tls.as_ref());
+        let policy = policy::behind(front.and_then(|tls| tls.policy.as_deref()));
+        // The policies that there are behind have names in the table.
+        let Some(spoken) = policy.map(|p| p.spoken()) else {
+            return Vec::new();
+        };
+        let tls = ClientTls {
+            versions: spoken.versions,
+            groups: spoken.groups,
+            suites: spoken
+                .suites
+                .into_iter()
+                .filter(|s| !s.is_static_rsa())
+                .collect(),
+            validation: Validation {
+                validator: Validator::Nothing,
+                ..Validation::default()
+            },
+            ..ClientTls::default()
+        };
+        let mut all = Vec::new();
+        for group in &self.target_groups {
+            match group.protocol {
+                TargetProtocol::Http => {}
+                TargetProtocol::Https => {
+                    all.extend(group.targets.iter().map(|t| (t.address, tls.clone())));
+                }
+            }
+        }
+        all
+    }
 }
 
 /// A listener of a load balancer.

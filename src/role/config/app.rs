@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::tls::config::ServerTls;
+
 /// An HTTP application.
 #[derive(Debug, Clone)]
 pub struct App {
     /// Where it listens.
     pub port: u16,
+    /// How it speaks TLS; `None` for plain HTTP.
+    pub tls: Option<Box<ServerTls>>,
     /// How long it works on a request, where the answer does not say otherwise.
     pub takes: Duration,
     /// What it answers, by path; other paths get 404. A path that ends in `*` stands for all that begin so.
@@ -151,6 +155,7 @@ impl App {
     pub fn on(port: u16) -> Self {
         Self {
             port,
+            tls: None,
             takes: Duration::ZERO,
             routes: BTreeMap::new(),
             hosts: Vec::new(),

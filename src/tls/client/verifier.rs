@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
@@ -19,8 +20,10 @@ use crate::tls::{facts, provider};
 
 /// The authorities that a client trusts, and how it looks at what they issued.
 pub(super) struct Trust {
-    /// Trusts them all.
-    all: Arc<WebPkiServerVerifier>,
+    /// Trusts them all. `None` where nothing is checked.
+    all: Option<Arc<WebPkiServerVerifier>>,
+    /// Those that signatures in handshakes are checked by.
+    algorithms: WebPkiSupportedAlgorithms,
     /// Each root, and a verifier that trusts it alone.
     each: Vec<(CertificateFacts, Arc<WebPkiServerVerifier>)>,
     validator: Validator,
@@ -35,11 +38,25 @@ impl Trust {
         signs: bool,
         pki: &Pki,
     ) -> Result<Self, SetupError> {
+        // Checks draw nothing, so that either provider's are right.
+        let provider = Arc::new(provider::system(&[], &Suite::USUAL));
+        let algorithms = provider.signature_verification_algorithms;
+        let checks = match validation.validator {
+            Validator::Webpki | Validator::Browser => true,
+            Validator::Nothing => false,
+        };
+        if !checks {
+            return Ok(Self {
+                all: None,
+                algorithms,
+                each: Vec::new(),
+                validator: validation.validator,
+                signs,
+            });
+        }
         if names.is_empty() {
             return Err(SetupError::Trust);
         }
-        // Checks draw nothing, so that either provider's are right.
-        let provider = Arc::new(provider::system(&[], &Suite::USUAL));
         let mut crls = Vec::new();
         for name in names {
             match validation.revocation {
@@ -65,7 +82,8 @@ impl Trust {
             each.push((facts::certificate(root), verifier(alone)?));
         }
         Ok(Self {
-            all: verifier(all)?,
+            all: Some(verifier(all)?),
+            algorithms,
             each,
             validator: validation.validator,
             signs,
@@ -87,7 +105,7 @@ impl Trust {
         let mut broken = None;
         for (root, _) in able {
             let good = match self.validator {
-                Validator::Webpki => Ok(()),
+                Validator::Webpki | Validator::Nothing => Ok(()),
                 Validator::Browser => browser::anchor(root, UnixSeconds(now.as_secs())),
             };
             match good {
@@ -101,7 +119,7 @@ impl Trust {
     /// What a browser says against the server's own certificate.
     fn leaf(&self, leaf: &CertificateDer<'_>) -> Result<(), Broken> {
         match self.validator {
-            Validator::Webpki => Ok(()),
+            Validator::Webpki | Validator::Nothing => Ok(()),
             Validator::Browser => browser::leaf(leaf, self.signs),
         }
     }
@@ -109,7 +127,7 @@ impl Trust {
     /// The error that goes to the engine, which chooses the alert by it.
     fn told(&self, refused: &Refused, error: Error) -> Error {
         match self.validator {
-            Validator::Webpki => error,
+            Validator::Webpki | Validator::Nothing => error,
             Validator::Browser => browser::refusal(refused.error.clone()),
         }
     }
@@ -202,7 +220,11 @@ impl ServerCertVerifier for Judge {
             .chain(intermediates)
             .cloned()
             .collect();
-        let result = verify(&self.trust.all).map_err(|error| {
+        let result = match &self.trust.all {
+            Some(all) => verify(all),
+            None => Ok(ServerCertVerified::assertion()),
+        };
+        let result = result.map_err(|error| {
             let refused = Refused::new(&error, &sent, now);
             (refused, error)
         });
@@ -242,7 +264,7 @@ impl ServerCertVerifier for Judge {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let result = self.trust.all.verify_tls12_signature(message, leaf, signed);
+        let result = verify_tls12_signature(message, leaf, signed, &self.trust.algorithms);
         self.proven(leaf, result)
     }
 
@@ -252,11 +274,11 @@ impl ServerCertVerifier for Judge {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let result = self.trust.all.verify_tls13_signature(message, leaf, signed);
+        let result = verify_tls13_signature(message, leaf, signed, &self.trust.algorithms);
         self.proven(leaf, result)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.trust.all.supported_verify_schemes()
+        self.trust.algorithms.supported_schemes()
     }
 }

@@ -22,10 +22,13 @@ pub enum Validator {
     /// The same and those that browsers add: dates of the trust anchor, key usage, the longest validity. Its alert is
     /// Chrome's, certificate_unknown whatever is wrong.
     Browser,
+    /// None: whatever the server shows is taken, as load balancers do with their targets. Nobody is trusted then, as
+    /// nobody needs to be.
+    Nothing,
 }
 
 impl Validator {
-    /// All, with their words in lab files.
+    /// Those that a lab's client may have, with their words in lab files.
     pub const WORDS: [(&str, Self); 2] = [("webpki", Self::Webpki), ("browser", Self::Browser)];
 }
 

@@ -9,7 +9,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::event::{Fact, Flow};
 use crate::role::Node;
 use crate::role::http::{self, Duplex};
-use crate::stack::TcpStream;
 
 /// A connection to a target. Dropping it ends it: with FIN, or with RST when the target said something that nobody
 /// read.
@@ -27,12 +26,13 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn plain(node: Node, stream: TcpStream) -> Self {
+    /// Over `stream`, whose TCP connection is `flow`.
+    pub(super) fn new(node: Node, flow: Flow, stream: Box<dyn Duplex>, tls: bool) -> Self {
         Self {
             node,
-            flow: stream.flow(),
-            stream: Some(Box::new(stream)),
-            tls: false,
+            flow,
+            stream: Some(stream),
+            tls,
             read: Vec::new(),
             requests: 0,
         }

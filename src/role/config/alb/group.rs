@@ -11,6 +11,8 @@ use crate::name::Name;
 pub struct TargetGroup {
     /// Its name.
     pub name: String,
+    /// How its targets are spoken to.
+    pub protocol: TargetProtocol,
     /// Its registered targets.
     pub targets: Vec<Target>,
     /// How their health is checked. `None` does not check: all are taken for healthy.
@@ -27,6 +29,21 @@ pub struct TargetGroup {
     pub deregistration_delay: Duration,
     /// Whether nodes send to targets in other availability zones too.
     pub cross_zone: bool,
+}
+
+/// How targets are spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TargetProtocol {
+    /// HTTP in plain text.
+    #[default]
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+impl TargetProtocol {
+    /// Both, with their words in lab files: AWS's own.
+    pub const WORDS: [(&str, Self); 2] = [("HTTP", Self::Http), ("HTTPS", Self::Https)];
 }
 
 /// A registered target.
