@@ -155,6 +155,8 @@ pub(super) const LABS: &[Shipped] = &embed![
     "alb/content-length-too-large.fixed",
     "alb/port-exhaustion",
     "alb/port-exhaustion.fixed",
+    "alb/client-gives-up",
+    "alb/client-gives-up.fixed",
     "alb/https-target",
 ];
 
