@@ -82,7 +82,23 @@ pub(super) const CLAIMS: &[Claim] = &[
         "On each request the ALB checks the health of the target group",
         "Health is known beforehand, by probes at an interval. A request only meets rules and the choice of a target.",
         "AWS, Health checks for target groups",
-        &[],
+        &[
+            lab(
+                "alb/health-checks",
+                &[
+                    "ec2-a is healthy after its first probe, long before anybody asks",
+                    "In 45 s each target is asked four times",
+                    "The request is forwarded once, to a target whose health is known",
+                ],
+            ),
+            lab(
+                "alb/picks-healthy-target",
+                &[
+                    "ec2-b is unhealthy after two",
+                    "All four requests go to ec2-a",
+                ],
+            ),
+        ],
     ),
     qualified(
         37,

@@ -19,7 +19,10 @@ pub(super) const CLAIMS: &[Claim] = &[
         "The application takes req.headers['x-forwarded-for'] for the user's IP",
         "Anybody can send that header, and the load balancer appends to it. Only its last entry is the load balancer's.",
         "AWS, HTTP headers and Application Load Balancers",
-        &[],
+        &[lab(
+            "alb/spoofed-forwarded-for",
+            &["What the client invented comes first, what the load balancer saw comes last"],
+        )],
     ),
     wrong(
         48,
@@ -46,21 +49,40 @@ pub(super) const CLAIMS: &[Claim] = &[
         "The VPC is not accessible from the Internet",
         "Public subnets are, and the load balancer stands in them.",
         "AWS, VPC User Guide, Internet gateways",
-        &[],
+        &[lab(
+            "vpc/private-address",
+            &[
+                "Nothing of the user ever comes to the host",
+                "Through the load balancer the same resource answers",
+            ],
+        )],
     ),
     qualified(
         50,
         "Only the ALB can reach EC2:32768",
         "Only if the instance's security group admits nothing else; and it must admit the whole range of dynamic ports.",
         "AWS, Security groups for Application Load Balancers",
-        &[],
+        &[lab(
+            "vpc/security-group",
+            &[
+                "The load balancer's group is the source that the hosts' rule names",
+                "Every SYN of the neighbour is dropped before it reaches the host",
+                "The host never sees a packet of the neighbour",
+            ],
+        )],
     ),
     right(
         51,
         "10.0.x.x is not routable publicly",
         "10.0.0.0/8 is private.",
         "RFC 1918 §3",
-        &[],
+        &[lab(
+            "vpc/private-address",
+            &[
+                "The SYN goes no further than the first router",
+                "The router tells: destination unreachable, no network",
+            ],
+        )],
     ),
     right(
         52,
