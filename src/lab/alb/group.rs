@@ -24,6 +24,7 @@ pub(in crate::lab) fn target_group(item: Item<'_>, network: &Network<'_>) -> Opt
     let protocol = table.or("protocol", TargetProtocol::default(), |i| {
         i.one_of("protocol", &TargetProtocol::WORDS)
     });
+    let health_item = table.optional("health-check");
     let health_check = table.or("health-check", None, |i| health_check(i).map(Some));
     let minimum_healthy = table.or(
         "minimum-healthy-targets",
@@ -50,6 +51,11 @@ pub(in crate::lab) fn target_group(item: Item<'_>, network: &Network<'_>) -> Opt
         let label = "expected no `slow-start` beside this algorithm";
         let help = "a target's share grows with the algorithm `round-robin` only".to_owned();
         item.wrong_key("only round robin starts slowly", label, help);
+        return None;
+    }
+    if let (Some(item), Some(TargetProtocol::Https)) = (health_item, protocol) {
+        let label = "expected no `health-check` beside `protocol = \"HTTPS\"`";
+        item.wrong_key("probes are sent in plain text here", label, None);
         return None;
     }
     if let (Some(item), Some(false)) = (sticky_item, cross_zone) {

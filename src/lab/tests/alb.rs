@@ -236,6 +236,11 @@ fn a_target_group_keeps_the_limits() {
             "slow-start = \"30 s\", algorithm = \"weighted-random\"",
             "only round robin starts slowly",
         ),
+        ("protocol = \"TCP\"", "unknown protocol `TCP`"),
+        (
+            "protocol = \"HTTPS\", health-check = {}",
+            "probes are sent in plain text here",
+        ),
         ("algorithm = \"least\"", "unknown algorithm `least`"),
         (
             "stickiness = { cookie = \"AWSALBX\" }",
