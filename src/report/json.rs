@@ -447,7 +447,7 @@ mod tests {
             serde_json::json!({
                 "ended_ns": 102_000_000, "request_ns": 92_000_000, "packets": 28, "bytes": 9481,
                 "connections": 2, "lost": 0, "retransmitted": 0, "reset": 0, "tls": "TLS 1.3",
-                "held": 14, "expectations": 14,
+                "held": 18, "expectations": 18,
             })
         );
         assert_eq!(all["milestones"].as_array().unwrap().len(), 14);
@@ -476,7 +476,7 @@ mod tests {
         let all = json(&run);
         assert_eq!(all["packets"][5]["lost"], "drop-nth");
         assert_eq!(all["totals"]["lost"], 2);
-        let clean = &all["findings"][13];
+        let clean = &all["findings"][17];
         assert_eq!(clean["holds"], false);
         assert_eq!(
             clean["evidence"],

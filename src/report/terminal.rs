@@ -269,7 +269,7 @@ mod tests {
         run.events.clear();
         let text = report(&run, 80, false, Paint::Plain);
         assert!(text.contains("no packet was captured"));
-        assert!(text.ends_with("1 of 14 expectations held.   the request was not answered\n"));
+        assert!(text.ends_with("1 of 18 expectations held.   the request was not answered\n"));
     }
 
     #[test]
@@ -424,6 +424,6 @@ tunlab run https-through-alb   seed 1 · virtual time · 2 TCP connections · 27
            51.0  │                   │  ✕═ ServerHello + … 1364 B ┤                            │ –
         again: tunlab run https-through-alb --seed 1
 
-  11 of 14 expectations held.   total 92.0 ms   (the text: 140.0 ms)
+  15 of 18 expectations held.   total 92.0 ms   (the text: 140.0 ms)
 ";
 }

@@ -200,8 +200,8 @@ fn curl_in_a_lab_that_is_up() {
         capture.packets.len() > 20 && last.contains(&counted),
         "{last}"
     );
-    assert!(last.contains("wrote 18 files"), "{last}");
-    assert_eq!(fs::read_dir(&files).unwrap().count(), 18);
+    assert!(last.contains("wrote 20 files"), "{last}");
+    assert_eq!(fs::read_dir(&files).unwrap().count(), 20);
     assert!(!runtime(folder.path()).exists());
 }
 

@@ -108,14 +108,15 @@ fn warnings(capture: &Path) -> Vec<String> {
         let ip = cell(0).split('|').all(|status| status == "1");
         let good = ip && (cell(1) == "1") != (cell(2) == "1");
         assert!(good, "{shown}: {line:?}");
-        let whole = (3..=5).all(|n| cell(n).is_empty());
-        assert!(whole, "{shown}: {line:?}");
         let severities = cell(6).split('|').filter(|s| !s.is_empty());
-        for (severity, message) in severities.zip(cell(7).split('|')) {
-            if severity.parse::<u64>().unwrap() >= WARNING {
-                found.push(message.to_owned());
-            }
-        }
+        let marks = severities.zip(cell(7).split('|'));
+        let warned = marks.filter(|(severity, _)| severity.parse::<u64>().unwrap() >= WARNING);
+        let warned: Vec<String> = warned.map(|(_, message)| message.to_owned()).collect();
+        // What Wireshark calls malformed with a warning that says why has to be a fault of the lab; nothing is cut off.
+        let whole = cell(3).is_empty() || !warned.is_empty();
+        let whole = whole && cell(4).is_empty() && cell(5).is_empty();
+        assert!(whole, "{shown}: {line:?}");
+        found.extend(warned);
     }
     let info = output_of(Command::new("capinfos").arg(capture));
     // An empty file has no order to speak of.
@@ -133,16 +134,22 @@ fn nothing_is_malformed_and_warnings_are_the_labs_own_faults() {
     if !have("tshark") || !have("capinfos") {
         return;
     }
+    // Of all labs at once: one that is wrong does not hide the next.
+    let mut wrong = Vec::new();
     for lab in virtual_labs() {
         let judged = Judged::run(lab);
         let plan = tunlab::lab::load(lab).unwrap();
-        assert_eq!(warnings(&judged.main()), plan.expert, "{lab}");
+        let found = warnings(&judged.main());
+        if found != plan.expert {
+            wrong.push(format!("{lab}: {found:?}, not {:?}", plan.expert));
+        }
         if PLAIN.contains(&lab) {
             for capture in judged.all() {
                 assert_eq!(warnings(&capture), [""; 0], "{}", capture.display());
             }
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
