@@ -204,7 +204,7 @@ impl Told {
                 out.print(&refusal::matrix(&self.refusals, width, paint))
             }
             Format::Json => {
-                let document = refusal::Document::new(&self.refusals);
+                let document = refusal::document::Document::new(&self.refusals);
                 let text = serde_json::to_string_pretty(&document).map_err(io::Error::other)?;
                 out.print(&format!("{text}\n"))
             }

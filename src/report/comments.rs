@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use super::rows::{end_name, end_names, speakers};
 use super::text::{millis, printable};
-use crate::dissect::message::{Frame, HttpHead, Message, TcpNote, TcpPart};
+use crate::dissect::message::{Frame, Message, TcpNote, TcpPart};
 use crate::event::{Attack, CertificateDefect, DropCause, Event, Fact, What};
 use crate::expect::role_of;
 use crate::lab::plan::Plan;
@@ -20,6 +20,7 @@ mod attack;
 mod dns;
 mod filters;
 mod health;
+mod http1;
 mod http2;
 mod targets;
 mod tls;
@@ -260,63 +261,6 @@ impl Annotator {
             Message::Http2(frame) => http2::comment(frame, ends),
             Message::Icmp { text, .. } => Some(format!("ICMP from {from} to {to}: {text}.")),
         }
-    }
-
-    fn request(&mut self, head: &HttpHead, frame: &Frame, ends: &Ends, plan: &Plan) -> String {
-        let Ends { from, to, .. } = ends;
-        let HttpHead { method, target, .. } = head;
-        if head.inside_tls {
-            self.encrypted_requests.insert(target.clone());
-            let bytes = frame.tcp.map_or(0, |t| t.data);
-            if let Some(stream) = head.stream {
-                return http2::request(head, stream, frame, ends);
-            }
-            return format!(
-                "HTTP request inside TLS, {method} {target}: {bytes} bytes in this packet that only {from} and {to} \
-                 can read. Others on the path see addresses, sizes and times."
-            );
-        }
-        let same = self.encrypted_requests.contains(target);
-        let what = if same {
-            "The same request"
-        } else {
-            "An HTTP request"
-        };
-        let mut text = format!(
-            "{what} in plain text, {method} {target}: anyone on the path between {from} and {to} can read it."
-        );
-        let forwarded = head
-            .headers
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case("x-forwarded-for"));
-        if let Some((_, value)) = forwarded
-            && is_alb(plan, from)
-        {
-            let source = frame.source.ip();
-            text.push_str(&format!(
-                " {from} added X-Forwarded-For: {value}, because the source of this packet is its own address, \
-                 {source}."
-            ));
-        }
-        text
-    }
-
-    fn response(&mut self, head: &HttpHead, ends: &Ends) -> String {
-        let Ends { from, to, .. } = ends;
-        let status = head.status;
-        if head.inside_tls {
-            let again = if self.plain_response { " again" } else { "" };
-            let status = match head.stream {
-                Some(stream) => format!("{status} on stream {stream}"),
-                None => status.to_string(),
-            };
-            return format!(
-                "HTTP response {status}, encrypted{again} by {from} with the keys for its direction of the connection \
-                 to {to}."
-            );
-        }
-        self.plain_response = true;
-        format!("HTTP response {status} in plain text, from {from} to {to}.")
     }
 
     fn reset(&self, frame: &Frame, ends: &Ends) -> String {

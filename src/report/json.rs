@@ -14,7 +14,8 @@ use serde::Serialize;
 
 use super::comments::Annotator;
 use super::happening::words;
-use super::refusal::{RefusalLine, refusals};
+use super::refusal::document::RefusalLine;
+use super::refusal::refusals;
 use super::summary::{Label, labels};
 use super::terminal::tls_version;
 use super::timeline;

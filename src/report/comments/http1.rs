@@ -1,0 +1,70 @@
+//! What is said of HTTP requests and responses: who can read them, and what a load balancer wrote into them.
+
+use super::{Annotator, Ends, http2, is_alb};
+use crate::dissect::message::{Frame, HttpHead};
+use crate::lab::plan::Plan;
+
+impl Annotator {
+    pub(super) fn request(
+        &mut self,
+        head: &HttpHead,
+        frame: &Frame,
+        ends: &Ends,
+        plan: &Plan,
+    ) -> String {
+        let Ends { from, to, .. } = ends;
+        let HttpHead { method, target, .. } = head;
+        if head.inside_tls {
+            self.encrypted_requests.insert(target.clone());
+            let bytes = frame.tcp.map_or(0, |t| t.data);
+            if let Some(stream) = head.stream {
+                return http2::request(head, stream, frame, ends);
+            }
+            return format!(
+                "HTTP request inside TLS, {method} {target}: {bytes} bytes in this packet that only {from} and {to} \
+                 can read. Others on the path see addresses, sizes and times."
+            );
+        }
+        let same = self.encrypted_requests.contains(target);
+        let what = if same {
+            "The same request"
+        } else {
+            "An HTTP request"
+        };
+        let mut text = format!(
+            "{what} in plain text, {method} {target}: anyone on the path between {from} and {to} can read it."
+        );
+        let forwarded = head
+            .headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case("x-forwarded-for"));
+        if let Some((_, value)) = forwarded
+            && is_alb(plan, from)
+        {
+            let source = frame.source.ip();
+            text.push_str(&format!(
+                " {from} added X-Forwarded-For: {value}, because the source of this packet is its own address, \
+                 {source}."
+            ));
+        }
+        text
+    }
+
+    pub(super) fn response(&mut self, head: &HttpHead, ends: &Ends) -> String {
+        let Ends { from, to, .. } = ends;
+        let status = head.status;
+        if head.inside_tls {
+            let again = if self.plain_response { " again" } else { "" };
+            let status = match head.stream {
+                Some(stream) => format!("{status} on stream {stream}"),
+                None => status.to_string(),
+            };
+            return format!(
+                "HTTP response {status}, encrypted{again} by {from} with the keys for its direction of the connection \
+                 to {to}."
+            );
+        }
+        self.plain_response = true;
+        format!("HTTP response {status} in plain text, from {from} to {to}.")
+    }
+}
