@@ -24,19 +24,24 @@ impl Found<'_> {
     }
 }
 
-/// The connection that `wanted` describes: in the main capture, or at a tap of the initiator when it is not
-/// there (as between a docker host and its container).
-pub(super) fn find<'a>(record: &Record<'a>, wanted: &'a Connection) -> Option<Found<'a>> {
+/// Where a connection of `wanted` may be seen: the main capture, else the taps of its initiator (as between a docker
+/// host and its container).
+fn captures<'a>(
+    record: &Record<'a>,
+    wanted: &Connection,
+) -> impl Iterator<Item = &'a [Frame]> + use<'a> {
     let topology = &record.plan.topology;
     let from = topology.node(wanted.from.as_str());
     let own_taps = record
         .taps
         .iter()
-        .filter(|t| Some(topology.tap(t.tap).node) == from);
-    let captures = std::iter::once(record.frames).chain(own_taps.map(|t| t.frames.as_slice()));
-    captures
-        .into_iter()
-        .find_map(|c| search(c, record.plan, wanted))
+        .filter(move |t| Some(topology.tap(t.tap).node) == from);
+    std::iter::once(record.frames).chain(own_taps.map(|t| t.frames.as_slice()))
+}
+
+/// The connection that `wanted` describes.
+pub(super) fn find<'a>(record: &Record<'a>, wanted: &'a Connection) -> Option<Found<'a>> {
+    captures(record, wanted).find_map(|c| search(c, record.plan, wanted))
 }
 
 fn search<'a>(frames: &'a [Frame], plan: &'a Plan, wanted: &'a Connection) -> Option<Found<'a>> {
@@ -53,14 +58,8 @@ fn search<'a>(frames: &'a [Frame], plan: &'a Plan, wanted: &'a Connection) -> Op
 
 /// The SYNs of all connections from that node to that port, whichever of them `wanted` means.
 pub(super) fn count<'a>(record: &Record<'a>, wanted: &'a Connection) -> Vec<&'a Frame> {
-    let topology = &record.plan.topology;
-    let from = topology.node(wanted.from.as_str());
-    let own_taps = record
-        .taps
-        .iter()
-        .filter(|t| Some(topology.tap(t.tap).node) == from);
-    let captures = std::iter::once(record.frames).chain(own_taps.map(|t| t.frames.as_slice()));
-    let mut found = captures.map(|c| opening(c, record.plan, wanted).collect::<Vec<_>>());
+    let mut found =
+        captures(record, wanted).map(|c| opening(c, record.plan, wanted).collect::<Vec<_>>());
     found.find(|syns| !syns.is_empty()).unwrap_or_default()
 }
 

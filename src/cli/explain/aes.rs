@@ -8,8 +8,9 @@ use super::{Format, columns, paint, show};
 use crate::cli::exit::Exit;
 use crate::cli::{Colour, say};
 use crate::explain::aes::cipher::{Aes, Block, Size};
+use crate::explain::aes::document::report;
 use crate::explain::aes::gcm::NONCE;
-use crate::explain::aes::page::{Choice, Part, Subject, page, report};
+use crate::explain::aes::page::{Choice, Part, Subject, page};
 use crate::explain::aes::unhex;
 use crate::rng::Seed;
 

@@ -2,6 +2,7 @@
 
 pub mod avalanche;
 pub mod cipher;
+pub mod document;
 pub mod gcm;
 pub mod page;
 
