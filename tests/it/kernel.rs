@@ -2,273 +2,30 @@
 //! namespace of its own, in which a thread uses the sockets of `std::net`. The router between them is ours. Wall-clock
 //! time, so that figures are bounds; nothing leaves the namespace, which knows no other device.
 
+mod meeting;
 mod narrow_links;
 mod offload;
 
 use std::cell::RefCell;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{
-    Shutdown, SocketAddr, TcpListener, TcpStream as KernelStream, UdpSocket as KernelUdp,
-};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, UdpSocket as KernelUdp};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::net::sockopt::{self, Timeout};
-use rustix::pipe::pipe;
-use sha2::{Digest, Sha256};
+use rustix::net::sockopt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tunlab::event::{DropCause, Trace, What};
+use tunlab::event::{DropCause, Trace};
 use tunlab::impair::Impairment;
-use tunlab::net::Totals;
 use tunlab::net::topology::{Forwarding, NodeKind, Topology};
 use tunlab::os::{Namespace, Tun, TunConfig};
-use tunlab::stack::{Host, TcpOptions, TcpStream};
-use tunlab::time::Clock;
+use tunlab::stack::TcpOptions;
 use tunlab::world::{Device, Ended, World, WorldConfig};
 
-use crate::support::{LEFT, Log, RIGHT, at, config, delay, line};
+use crate::support::{LEFT, Log, at, config, delay, line};
 use crate::tools::have_tun;
-
-/// No test lasts longer.
-const LIMIT: Duration = Duration::from_secs(20);
-/// No call of the kernel's does.
-const PATIENCE: Duration = Duration::from_secs(15);
-const RIGHT_NIC: usize = 3;
-
-/// A meeting of the two.
-struct Meeting {
-    topology: Topology,
-    tcp: TcpOptions,
-    seed: u64,
-    /// MTU of the kernel's device.
-    mtu: usize,
-    /// Whether packets and events are kept.
-    logged: bool,
-    /// Whether checksums and segments are left to the device.
-    offload: bool,
-}
-
-/// What came of it.
-struct Met<O, K> {
-    ours: O,
-    kernel: K,
-    totals: Totals,
-    /// "ms text" of what passed our NIC.
-    packets: Vec<String>,
-    /// Every drop's cause.
-    drops: Vec<DropCause>,
-}
-
-impl Meeting {
-    /// Over links of `mtu` that take no time.
-    fn new(mtu: usize) -> Self {
-        Self::over(line(mtu, vec![], vec![]), mtu)
-    }
-
-    fn over(topology: Topology, mtu: usize) -> Self {
-        Self {
-            topology,
-            tcp: TcpOptions {
-                receive_buffer: 256 * 1024,
-                send_buffer: 256 * 1024,
-                ..TcpOptions::default()
-            },
-            seed: 1,
-            mtu,
-            logged: false,
-            offload: false,
-        }
-    }
-
-    /// Runs `ours` at the left host and `kernel` in the namespace until both are over and every connection of ours is
-    /// closed. `None`, said aloud, where there are no TUN devices.
-    fn run<O: Send + 'static, K: Send>(
-        self,
-        ours: impl AsyncFnOnce(Host, Clock) -> O + Send + 'static,
-        kernel: impl FnOnce() -> io::Result<K> + Send,
-    ) -> Option<Met<O, K>> {
-        if !have_tun() {
-            return None;
-        }
-        let namespace = Namespace::new().unwrap();
-        let tun = TunConfig {
-            name: "right0".into(),
-            address: RIGHT.into(),
-            mtu: self.mtu,
-            routes: vec![([0, 0, 0, 0].into(), 0)],
-            offload: self.offload,
-        };
-        let tun = Tun::create(&namespace, &tun).unwrap();
-        let (over, kernel_lives) = pipe().unwrap();
-        let met = thread::scope(|scope| {
-            let world = scope.spawn(move || {
-                let (trace, log) = (Trace::default(), Rc::<RefCell<Log>>::default());
-                if self.logged {
-                    trace.attach(log.clone());
-                }
-                let mut world = World::new(WorldConfig {
-                    offload: self.offload,
-                    ..config(self.topology, self.seed, self.tcp, trace)
-                });
-                let result = Rc::new(RefCell::new(None));
-                let (slot, left, clock) = (result.clone(), world.host(0), world.clock().clone());
-                world.executor().spawn_foreground(async move {
-                    let result = ours(left, clock).await;
-                    *slot.borrow_mut() = Some(result);
-                });
-                let watches = world.watches();
-                world.executor().spawn_foreground(async move {
-                    use std::os::fd::AsFd;
-                    watches.readable(over.as_fd()).await.unwrap();
-                });
-                let nic = RIGHT_NIC;
-                let ended = world
-                    .run_on_devices(&mut [Device { nic, tun }], LIMIT, false)
-                    .unwrap();
-                let log = log.borrow();
-                let cause = |e: &tunlab::event::Event| match &e.what {
-                    What::Dropped { cause, .. } => Some(*cause),
-                    What::Altered { .. }
-                    | What::Secret(_)
-                    | What::Fact(_)
-                    | What::Tcp { .. }
-                    | What::Limit { .. }
-                    | What::Computing { .. } => None,
-                };
-                let met = (
-                    result.borrow_mut().take(),
-                    world.totals(),
-                    log.at_tap(0),
-                    log.events.iter().filter_map(cause).collect(),
-                );
-                (ended, met)
-            });
-            let kernel = namespace.inside(move || {
-                let _lives = kernel_lives;
-                kernel()
-            });
-            let (ended, (ours, totals, packets, drops)) = world.join().unwrap();
-            assert_eq!(ended, Ended::Quiet, "kernel: {:?}", kernel.as_ref().err());
-            Met {
-                ours: ours.unwrap(),
-                kernel: kernel.unwrap(),
-                totals,
-                packets,
-                drops,
-            }
-        });
-        Some(met)
-    }
-}
-
-/// The kernel listens. The port is open when this returns.
-fn kernel_listens(port: u16) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(at(port))?;
-    patient(&listener)?;
-    Ok(listener)
-}
-
-fn kernel_accepts(port: u16) -> io::Result<KernelStream> {
-    let stream = kernel_listens(port)?.accept()?.0;
-    patient(&stream)?;
-    Ok(stream)
-}
-
-fn kernel_connects(port: u16) -> io::Result<KernelStream> {
-    let stream = KernelStream::connect_timeout(&(LEFT, port).into(), PATIENCE)?;
-    patient(&stream)?;
-    Ok(stream)
-}
-
-fn patient(socket: impl std::os::fd::AsFd) -> io::Result<()> {
-    for direction in [Timeout::Recv, Timeout::Send] {
-        sockopt::set_socket_timeout(&socket, direction, Some(PATIENCE))?;
-    }
-    Ok(())
-}
-
-/// Connects to the kernel's `port`, which may take a moment to open.
-async fn we_connect(left: &Host, clock: &Clock, port: u16) -> TcpStream {
-    loop {
-        match left.connect(at(port)).unwrap().await {
-            Ok(stream) => return stream,
-            Err(e) => assert_eq!(e.kind(), ErrorKind::ConnectionRefused),
-        }
-        clock.sleep(Duration::from_millis(2)).await;
-    }
-}
-
-/// Bytes that repeat after a prime number of them, so that a segment in the wrong place is told.
-fn pattern() -> Arc<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut block = Sha256::digest(b"pattern");
-    while bytes.len() < 1_000_003 {
-        bytes.extend_from_slice(&block);
-        block = Sha256::digest(block);
-    }
-    bytes.truncate(1_000_003);
-    Arc::new(bytes)
-}
-
-/// The hash of the first `total` bytes of the endless pattern.
-fn hash_of(pattern: &[u8], total: usize) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    let mut left = total;
-    while left > 0 {
-        let n = left.min(pattern.len());
-        hash.update(&pattern[..n]);
-        left -= n;
-    }
-    hash.finalize().into()
-}
-
-async fn we_send(to: &mut (impl tokio::io::AsyncWrite + Unpin), pattern: &[u8], total: usize) {
-    let mut left = total;
-    while left > 0 {
-        let n = left.min(pattern.len());
-        to.write_all(&pattern[..n]).await.unwrap();
-        left -= n;
-    }
-    to.shutdown().await.unwrap();
-}
-
-/// Length and hash of everything up to FIN.
-async fn we_receive(from: &mut (impl tokio::io::AsyncRead + Unpin)) -> (usize, [u8; 32]) {
-    let (mut hash, mut total, mut buffer) = (Sha256::new(), 0, vec![0; 65_536]);
-    loop {
-        let n = from.read(&mut buffer).await.unwrap();
-        if n == 0 {
-            return (total, hash.finalize().into());
-        }
-        hash.update(&buffer[..n]);
-        total += n;
-    }
-}
-
-fn kernel_sends(to: &KernelStream, pattern: &[u8], total: usize) -> io::Result<()> {
-    let mut left = total;
-    while left > 0 {
-        let n = left.min(pattern.len());
-        (&*to).write_all(&pattern[..n])?;
-        left -= n;
-    }
-    to.shutdown(Shutdown::Write)
-}
-
-fn kernel_receives(from: &KernelStream) -> io::Result<(usize, [u8; 32])> {
-    let (mut hash, mut total, mut buffer) = (Sha256::new(), 0, vec![0; 65_536]);
-    loop {
-        let n = (&*from).read(&mut buffer)?;
-        if n == 0 {
-            return Ok((total, hash.finalize().into()));
-        }
-        hash.update(&buffer[..n]);
-        total += n;
-    }
-}
+use meeting::*;
 
 #[test]
 fn connect_and_echo() {
@@ -312,60 +69,6 @@ fn connect_and_echo() {
         },
     );
     assert_eq!(met.unwrap().kernel, b"hello");
-}
-
-/// `total` bytes both ways at the same time over one connection that we open.
-fn both_ways(meeting: Meeting, total: usize) -> Option<Totals> {
-    let pattern = pattern();
-    let (ours, kernels) = (pattern.clone(), pattern.clone());
-    let met = meeting.run(
-        async move |left, clock| {
-            let stream = we_connect(&left, &clock, 80).await;
-            let (mut read, mut write) = tokio::io::split(stream);
-            let (received, ()) =
-                together(we_receive(&mut read), we_send(&mut write, &ours, total)).await;
-            received
-        },
-        move || {
-            let stream = kernel_accepts(80)?;
-            thread::scope(|scope| {
-                let sent = scope.spawn(|| kernel_sends(&stream, &kernels, total));
-                let received = kernel_receives(&stream);
-                sent.join().unwrap()?;
-                received
-            })
-        },
-    )?;
-    let expected = (total, hash_of(&pattern, total));
-    assert_eq!(met.ours, expected, "from the kernel");
-    assert_eq!(met.kernel, expected, "from us");
-    Some(met.totals)
-}
-
-/// Polls both until both are ready.
-async fn together<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
-    use std::task::Poll;
-    let (mut a, mut b) = (std::pin::pin!(a), std::pin::pin!(b));
-    let (mut first, mut second) = (None, None);
-    std::future::poll_fn(|cx| {
-        if first.is_none()
-            && let Poll::Ready(value) = a.as_mut().poll(cx)
-        {
-            first = Some(value);
-        }
-        if second.is_none()
-            && let Poll::Ready(value) = b.as_mut().poll(cx)
-        {
-            second = Some(value);
-        }
-        if first.is_some() && second.is_some() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    })
-    .await;
-    (first.unwrap(), second.unwrap())
 }
 
 const HUNDRED_MB: usize = 100_000_000;
