@@ -111,6 +111,9 @@ fn refusals_have_the_statuses_of_aws() {
             501,
         ),
         (MONITOR, get("").replace("HTTP/1.1", "HTTP/3.0"), 505),
+        ("", get("").replace("HTTP/1.1", "HTTP/3.0"), 505),
+        ("", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), 505),
+        ("", get("").replace("HTTP/1.1", "HTP/1.1"), 400),
     ] {
         let outcome = run(attributes, &[&request], 2);
         let what = &request[..request.len().min(60)];

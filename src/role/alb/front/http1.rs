@@ -15,7 +15,7 @@ use super::tunnel;
 use super::wire::{Line, NoHead, Stop};
 use crate::event::{Fact, RequestKind, Serving};
 use crate::role::alb::access_log::Record;
-use crate::role::alb::desync::{self, Treatment};
+use crate::role::alb::desync::{self, Reason, Treatment};
 use crate::role::alb::error::Refusal;
 use crate::role::alb::exchange::FromTarget;
 use crate::role::alb::{Client, Front, Request, headers};
@@ -179,7 +179,10 @@ impl Front {
                 Treatment::AllowAndClose => alone = true,
                 Treatment::Block => {
                     let why = format!("{}: {}", class.word(), reason.word());
-                    return Err(Refusal::BadRequest(why));
+                    // An HTTP/2 request on a connection of HTTP/1 is a 505 with the default mode too (AWS
+                    // "Troubleshoot your Application Load Balancers", HTTP 505).
+                    let unspoken = unspoken(head).filter(|_| reason == Reason::BadVersion);
+                    return Err(unspoken.unwrap_or(Refusal::BadRequest(why)));
                 }
             }
         }
@@ -189,14 +192,8 @@ impl Front {
             | FramingError::DifferentContentLengths
             | FramingError::ChunkedNotLast => Refusal::BadRequest(error.to_string()),
         })?;
-        if let Version::Other(version) = &head.version
-            && !head.version.is_http11()
-        {
-            return Err(if version.starts_with("HTTP/") {
-                Refusal::Version
-            } else {
-                Refusal::BadRequest("the request line has no version of HTTP".into())
-            });
+        if let Some(refusal) = unspoken(head) {
+            return Err(refusal);
         }
         if head.target.is_empty() {
             return Err(Refusal::BadRequest("the request line has no target".into()));
@@ -307,6 +304,20 @@ impl Front {
         record.with(|entry| entry.received_bytes += passed.from_client);
         record.complete(out.len() as u64 + passed.from_target);
         Next::Close
+    }
+}
+
+/// Why a request is refused whose version of HTTP is not spoken on such a connection.
+fn unspoken(head: &RequestHead) -> Option<Refusal> {
+    match &head.version {
+        Version::Other(version) if !head.version.is_http11() => {
+            Some(if version.starts_with("HTTP/") {
+                Refusal::Version
+            } else {
+                Refusal::BadRequest("the request line has no version of HTTP".into())
+            })
+        }
+        Version::Http09 | Version::Http10 | Version::Http11 | Version::Other(_) => None,
     }
 }
 
