@@ -273,3 +273,35 @@ fn grpc_is_not_for_a_target_group_that_speaks_http_1() {
     assert_eq!(logged(&outcome), (464, None));
     assert_eq!(at_the_application(&outcome).len(), 0);
 }
+
+/// Asks `repeat` times over HTTP/2, `every` so many seconds; gives what came of it and how many connections there were.
+fn over_http2(attributes: &str, repeat: u32, every: u32, retry: bool) -> (Vec<u16>, usize) {
+    let source = format!(
+        "base = \"three-tier\"\ntitle = \"t\"\nlimit = \"600 s\"\nnode.user.browser.alpn = [\"h2\"]\n\
+         node.alb.alb.listener = [{{ port = 443, certificate = \"your-app\", alpn = [\"h2\"], forward = \"web\" }}]\n\
+         {attributes}\n\
+         step = [{{ user = {{ request = {{ url = \"https://your-app.com/\", repeat = {repeat}, every = \"{every} s\", \
+         retry = {retry} }} }} }}]\n"
+    );
+    let plan = parse("t.toml", &source).unwrap_or_else(|e| panic!("{e:?}\n{source}"));
+    let outcome = Run::new(&plan, 1).without_packets().execute().unwrap();
+    let connected = facts(&outcome, "user").filter(|f| matches!(f, Fact::Connected(_)));
+    (statuses(&outcome), connected.count())
+}
+
+/// GOAWAY says so; what comes after it goes over another connection, where the client knows how.
+#[test]
+fn http2_ends_after_the_client_keep_alive_duration_too() {
+    let attributes = "node.alb.alb.client-keep-alive = \"60 s\"";
+    // At 0, 25 and 50 seconds; at 75 the last one.
+    assert_eq!(over_http2(attributes, 4, 25, false), (vec![200; 4], 1));
+    assert_eq!(over_http2(attributes, 5, 25, false), (vec![200; 4], 1));
+    assert_eq!(over_http2(attributes, 5, 25, true), (vec![200; 5], 2));
+}
+
+#[test]
+fn the_idle_timeout_ends_connections_of_http2() {
+    assert_eq!(over_http2("", 2, 50, false), (vec![200; 2], 1));
+    assert_eq!(over_http2("", 2, 70, false), (vec![200], 1));
+    assert_eq!(over_http2("", 3, 70, true), (vec![200; 3], 3));
+}

@@ -16,6 +16,7 @@ use crate::role::config::Ask;
 use crate::role::http::{Body, Io, Timer, chain, close, empty, full, within};
 use crate::role::http2::{Shared, Tasks};
 use crate::role::signal::Room;
+use crate::time::Instant;
 
 /// What became of the requests over one connection.
 #[derive(Default)]
@@ -30,9 +31,10 @@ impl Browser {
     pub(super) async fn ask_http2(self: &Rc<Self>, opened: Opened, ask: &Rc<Ask>) {
         let mut todo: VecDeque<u64> = (0..ask.repeat).collect();
         let mut opened = Some(opened);
+        let began = self.node.clock.now();
         while let Some(connection) = opened.take() {
             let before = todo.len();
-            let left = self.ask_over(connection, ask, &mut todo).await;
+            let left = self.ask_over(connection, ask, began, &mut todo).await;
             for number in left.numbers.iter().rev() {
                 todo.push_front(*number);
             }
@@ -57,11 +59,12 @@ impl Browser {
         }
     }
 
-    /// Asks what is to do until it is done, or the connection takes no more.
+    /// Asks what is to do until it is done, or the connection takes no more. It all `began` when the first was asked.
     async fn ask_over(
         self: &Rc<Self>,
         opened: Opened,
         ask: &Rc<Ask>,
+        began: Instant,
         todo: &mut VecDeque<u64>,
     ) -> Unanswered {
         let flow = opened.flow;
@@ -82,7 +85,6 @@ impl Browser {
         engine.spawn(connection);
         let requests = Tasks::new(self.node.executor.clone());
         let room = Room::new(Some(ask.parallel));
-        let began = self.node.clock.now();
         // A client's streams have odd numbers, in the order of their opening (RFC 9113 §5.1.1).
         let mut number = 1_u32;
         while let Some(next) = todo.front().copied() {
