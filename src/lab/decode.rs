@@ -8,11 +8,17 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::error::{Mistakes, Span, advice, nearest, words};
+use super::error::{Mistakes, Span, advice};
 use super::tree::{Entry, Kind, Table, Value};
 use crate::name::Name;
 use crate::time::UnixSeconds;
 use crate::units::{UnitError, parse_duration};
+
+mod fields;
+mod moment;
+
+pub(super) use fields::Fields;
+use moment::seconds;
 
 /// A value, with the key it is found under.
 #[derive(Clone, Copy)]
@@ -328,13 +334,7 @@ impl<'a> Item<'a> {
         } else {
             self.key_span
         };
-        Some(Fields {
-            span,
-            table,
-            mistakes: self.mistakes,
-            known: Vec::new(),
-            missing: Vec::new(),
-        })
+        Some(Fields::of(span, table, self.mistakes))
     }
 
     /// The key as a name.
@@ -354,210 +354,8 @@ impl<'a> Item<'a> {
     }
 }
 
-/// A table being read.
-pub(super) struct Fields<'a> {
-    /// Where it is, for what is missing.
-    pub(super) span: Span,
-    table: &'a Table,
-    mistakes: &'a Mistakes,
-    known: Vec<&'static str>,
-    /// Keys that are not there and must be, with an example each.
-    missing: Vec<(&'static str, String)>,
-}
-
-impl<'a> Fields<'a> {
-    /// The whole document.
-    pub(super) fn root(table: &'a Table, mistakes: &'a Mistakes) -> Self {
-        Self {
-            span: Span::new(0, 0..0),
-            table,
-            mistakes,
-            known: Vec::new(),
-            missing: Vec::new(),
-        }
-    }
-
-    /// The value of `key`, when it is there. `key` is known from now on.
-    pub(super) fn optional(&mut self, key: &'static str) -> Option<Item<'a>> {
-        self.known.push(key);
-        self.entries().find(|e| e.key == key)
-    }
-
-    /// The value of `key`; its absence is a mistake.
-    pub(super) fn required(&mut self, key: &'static str, example: &str) -> Option<Item<'a>> {
-        let item = self.optional(key);
-        if item.is_none() {
-            self.missing.push((key, example.to_owned()));
-        }
-        item
-    }
-
-    /// The value of `key`, read, or `default` when it is not there.
-    pub(super) fn or<T>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        read: impl FnOnce(Item<'a>) -> Option<T>,
-    ) -> Option<T> {
-        match self.optional(key) {
-            Some(item) => read(item),
-            None => Some(default),
-        }
-    }
-
-    /// Exactly one of `keys`; none or several are a mistake.
-    pub(super) fn exactly_one(&mut self, keys: &[&'static str]) -> Option<Item<'a>> {
-        let mut found: Vec<Item<'a>> = keys.iter().filter_map(|k| self.optional(k)).collect();
-        let first = (!found.is_empty()).then(|| found.remove(0));
-        let listed = words(keys, ", ");
-        for extra in &found {
-            let message = format!("`{}` is one too many", extra.key);
-            let label = format!("expected exactly one of {listed}");
-            extra.wrong_key(message, label, None);
-        }
-        if first.is_none() && !self.has_unknown() {
-            let message = "there is nothing to check or do here".to_owned();
-            let label = format!("expected exactly one of {listed}");
-            self.mistakes.add(self.span, message, label, None);
-        }
-        first.filter(|_| found.is_empty())
-    }
-
-    /// All entries, in order: for tables whose keys are names.
-    pub(super) fn entries(&self) -> impl Iterator<Item = Item<'a>> + use<'a> {
-        let mistakes = self.mistakes;
-        self.table.0.iter().map(move |e| Item {
-            key: &e.key,
-            key_span: e.key_span,
-            value: &e.value,
-            mistakes,
-        })
-    }
-
-    /// Entries that nobody asked for.
-    pub(super) fn unread(&self) -> impl Iterator<Item = Item<'a>> {
-        self.entries().filter(|e| !self.known.contains(&e.key))
-    }
-
-    fn has_unknown(&self) -> bool {
-        self.unread().next().is_some()
-    }
-
-    /// A mistake about the table as a whole.
-    pub(super) fn wrong(
-        &self,
-        message: impl Into<String>,
-        label: impl Into<String>,
-        help: impl Into<Option<String>>,
-    ) {
-        self.mistakes
-            .add(self.span, message.into(), label.into(), help.into());
-    }
-
-    /// Everything has been asked for: what is left is unknown, and what was not there is missing, unless an unknown
-    /// key is a slip for it.
-    pub(super) fn finish(self) {
-        for (key, example) in &self.missing {
-            let known = || self.known.iter().copied();
-            let mut unread = self.unread();
-            if unread.any(|item| nearest(item.key, known()) == Some(key)) {
-                continue;
-            }
-            self.wrong(
-                format!("`{key}` is missing"),
-                format!("expected `{key}` in this table"),
-                format!("for example `{key} = {example}`"),
-            );
-        }
-        for item in self.unread() {
-            item.wrong_key(
-                format!("unknown key `{}`", item.key),
-                "not a key of this table",
-                advice(item.key, self.known.iter().copied()),
-            );
-        }
-    }
-}
-
 /// All of them, or `None` when one is missing. Every one is asked for.
 pub(super) fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
     let items: Vec<Option<T>> = items.collect();
     items.into_iter().collect()
-}
-
-/// The moment of an RFC 3339 date and time, or of a date. Fractions of a second are cut off.
-fn seconds(text: &str, ends: bool) -> Option<UnixSeconds> {
-    let (date, time) = match text.split_once(['T', 't', ' ']) {
-        Some((date, time)) => (date, Some(time)),
-        None => (text, None),
-    };
-    let [year, month, day] = numbers(date, '-')?;
-    let in_range =
-        (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-    if !in_range {
-        return None;
-    }
-    let midnight = UnixSeconds::from_ymd(year, month, day);
-    // The 30th of February would be printed as another day.
-    if !midnight.to_string().starts_with(date) {
-        return None;
-    }
-    let Some(time) = time else {
-        let of_day = if ends { 86_399 } else { 0 };
-        return Some(UnixSeconds(midnight.0 + of_day));
-    };
-    let zone = time.find(['Z', 'z', '+', '-'])?;
-    let (time, zone) = time.split_at(zone);
-    let [hour, minute, second] = numbers(time.split('.').next()?, ':')?;
-    if hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let of_day = hour * 3_600 + minute * 60 + second;
-    let local = midnight.0 + u64::from(of_day);
-    if zone.eq_ignore_ascii_case("z") {
-        return Some(UnixSeconds(local));
-    }
-    let [hours, minutes] = numbers(&zone[1..], ':')?;
-    let offset = u64::from(hours.min(24) * 3_600 + minutes.min(60) * 60);
-    let utc = if zone.starts_with('+') {
-        local.checked_sub(offset)?
-    } else {
-        local + offset
-    };
-    Some(UnixSeconds(utc))
-}
-
-/// `N` numbers with a mark between them.
-fn numbers<const N: usize>(text: &str, mark: char) -> Option<[u32; N]> {
-    let parts = text.split(mark).map(|part| part.parse().ok());
-    let parts: Vec<u32> = parts.collect::<Option<_>>()?;
-    parts.try_into().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_are_moments() {
-        let moment = |text: &str, ends| seconds(text, ends).map(|s| s.to_string());
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(moment("2025-11-05", false), some("2025-11-05T00:00:00Z"));
-        assert_eq!(moment("2025-12-31", true), some("2025-12-31T23:59:59Z"));
-        assert_eq!(
-            moment("2025-11-05T01:30:00+01:00", true),
-            some("2025-11-05T00:30:00Z")
-        );
-        assert_eq!(moment("2025-11-05T01:30:00", false), None, "no zone");
-        for bad in [
-            "1969-12-31",
-            "2025-02-30",
-            "2025-11",
-            "today",
-            "07:32:00",
-            "2025-11-05T24:00:00Z",
-        ] {
-            assert_eq!(moment(bad, false), None, "{bad}");
-        }
-    }
 }

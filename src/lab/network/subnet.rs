@@ -1,0 +1,89 @@
+//! Subnets: their ranges, and how they are found by name.
+
+use super::{DeclaredSubnet, Network};
+use crate::lab::decode::Item;
+use crate::lab::error;
+use crate::lab::range;
+use crate::net::topology::Cidr;
+
+impl<'a> Network<'a> {
+    pub(super) fn read_subnets(&mut self, item: Option<Item<'a>>) {
+        let Some(table) = item.and_then(Item::fields) else {
+            return;
+        };
+        for item in table.entries() {
+            let Some(name) = item.key_name() else {
+                self.refused.insert(item.key);
+                continue;
+            };
+            let cidr = subnet_range(item);
+            if let Some(cidr) = &cidr {
+                let other = self
+                    .subnets
+                    .iter()
+                    .find(|s| s.cidr.as_ref().is_some_and(|c| range::overlap(c, cidr)));
+                if let Some(other) = other {
+                    let message = format!("`{name}` overlaps the subnet `{}`", other.name);
+                    let label = "expected a range of its own";
+                    item.wrong(message, label, None);
+                }
+            }
+            self.subnets.push(DeclaredSubnet {
+                name,
+                item,
+                cidr,
+                router: None,
+            });
+        }
+    }
+
+    /// The subnet called `word`, the value of `item`.
+    pub(in crate::lab) fn subnet(&self, item: &Item<'_>, word: &str) -> Option<usize> {
+        let found = self.subnets.iter().position(|s| s.name.as_str() == word);
+        if found.is_none() && !self.refused.contains(word) {
+            item.wrong(
+                format!("unknown subnet `{word}`"),
+                "no subnet has this name",
+                self.subnet_advice(word),
+            );
+        }
+        found
+    }
+
+    pub(super) fn subnet_by_key(&self, item: &Item<'_>) -> Option<usize> {
+        let word = item.key;
+        let found = self.subnets.iter().position(|s| s.name.as_str() == word);
+        if found.is_none() && !self.refused.contains(word) {
+            item.wrong_key(
+                format!("unknown subnet `{word}`"),
+                "no subnet has this name",
+                self.subnet_advice(word),
+            );
+        }
+        found
+    }
+
+    fn subnet_advice(&self, word: &str) -> String {
+        error::advice(word, self.subnets.iter().map(|s| s.name.as_str()))
+    }
+}
+
+fn subnet_range(item: Item<'_>) -> Option<Cidr> {
+    let text = item.text()?;
+    let Some(cidr) = range::parse(text) else {
+        let label = "expected an address range such as \"10.0.2.0/24\", of /30 or larger";
+        item.wrong(format!("`{}` is not a subnet", item.key), label, None);
+        return None;
+    };
+    let network = range::network(&cidr);
+    if network != cidr.address {
+        let help = format!(
+            "the range that contains it is \"{network}/{}\"",
+            cidr.prefix
+        );
+        let label = "expected the first address of the range";
+        item.wrong(format!("`{}` is not a subnet", item.key), label, help);
+        return None;
+    }
+    Some(cidr)
+}
