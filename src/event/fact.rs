@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{
     AccessRecord, Attack, Balancing, CertificateDefect, CertificateFacts, ConnectionRecord,
-    DnsFact, Flow, FlowRecord, HandshakeKind, KeyAgreement, Mismatch, PreMaster, Recovery, Serving,
+    CookieFact, DnsFact, Flow, FlowRecord, HandshakeKind, KeyAgreement, Mismatch, PreMaster,
+    Recovery, Serving,
 };
 use crate::name::Name;
 use crate::time::UnixSeconds;
@@ -223,6 +224,8 @@ pub enum Fact {
         /// What it says, where the program keeps it.
         answer: Option<Box<Answer>>,
     },
+    /// Something happened to a client's cookies.
+    Cookie(CookieFact),
     /// A connection was closed from this end: a FIN leaves once all data has.
     Closed(Flow),
     /// A real program was started.
@@ -360,6 +363,7 @@ impl Fact {
             | Self::NotRecovered { .. }
             | Self::Overheard { .. }
             | Self::Serving(_)
+            | Self::Cookie(_)
             | Self::AccessLogged(_)
             | Self::ConnectionLogged(_)
             | Self::NetworkChanged(_)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{Attack, Event, Fact, Flow, What};
+use crate::event::{Attack, CookieFact, Event, Fact, Flow, What};
 use crate::lab::plan::{Milestone, Plan};
 use crate::name::Name;
 use crate::role::config::Role;
@@ -167,6 +167,7 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::Recovered { flow, .. }
         | Fact::NotRecovered { flow, .. } => Some(*flow),
         Fact::Serving(serving) => Some(serving.flow()),
+        Fact::Cookie(CookieFact::Shown { flow, .. }) => Some(*flow),
         Fact::CertificateRenewed { .. }
         | Fact::Service { .. }
         | Fact::LookupSent { .. }
@@ -176,6 +177,9 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::ConnectFailed { .. }
         | Fact::TargetChosen { .. }
         | Fact::Balancing(_)
+        | Fact::Cookie(
+            CookieFact::Stored { .. } | CookieFact::Removed { .. } | CookieFact::Refused { .. },
+        )
         | Fact::ProgramStarted { .. }
         | Fact::ProgramEnded { .. }
         | Fact::TargetFailed { .. }

@@ -74,7 +74,16 @@ impl Reader<'_, '_> {
             "Mozilla/5.0"
         };
         let user_agent = table.or("user-agent", own.to_owned(), Item::header_value);
-        let cookie = table.or("cookie", None, |i| i.header_value().map(Some));
+        let cookie_item = table.optional("cookie");
+        let cookie = cookie_item.map_or(Some(None), |i| i.header_value().map(Some));
+        // Browsers keep cookies; curl does when it is told to.
+        let usual = item.key != "client" && cookie_item.is_none();
+        let cookies_item = table.optional("cookies");
+        let cookies = cookies_item.map_or(Some(usual), Item::boolean);
+        if let (Some(item), Some(_), Some(true)) = (cookies_item, cookie_item, cookies) {
+            let label = "expected no `cookie` beside it";
+            item.wrong_key("its cookie is always the same", label, None);
+        }
         let keep_alive = table.or("keep-alive", None, |i| i.duration().map(Some));
         table.finish();
         Some(Role::Browser(Browser {
@@ -82,6 +91,7 @@ impl Reader<'_, '_> {
             tls: tls?,
             user_agent: user_agent?,
             cookie: cookie?,
+            cookies: cookies?,
             keep_alive: keep_alive?,
         }))
     }

@@ -17,6 +17,7 @@ use crate::wire::packet::Packet;
 
 mod alteration;
 mod attack;
+mod cookies;
 mod dns;
 mod filters;
 mod health;
@@ -251,9 +252,14 @@ impl Annotator {
             }
             Message::DnsAnswer { .. } => dns::answer(plan, message, ends),
             Message::Tls(tls) => self.tls(tls, frame, ends),
-            Message::HttpRequest(head) => Some(self.request(head, frame, ends, plan)),
+            Message::HttpRequest(head) => {
+                let mut said = self.request(head, frame, ends, plan);
+                said.extend(cookies::shown(head, ends, plan));
+                Some(said)
+            }
             Message::HttpResponse(head) => {
                 let mut said = self.response(head, ends);
+                said.extend(cookies::set(head, ends, plan));
                 said.extend(self.failures.behind(&ends.from, head.status));
                 Some(said)
             }

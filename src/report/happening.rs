@@ -156,6 +156,7 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             "response-received",
             format!("HTTP {status}{}, {bytes} bytes of body", on_stream(*stream)),
         ),
+        Fact::Cookie(fact) => (fact.word(), fact.to_string()),
         Fact::Closed(flow) => ("closed", format!("closes {flow}")),
         Fact::FlowLogged(record) => ("flow-logged", record.to_string()),
         Fact::NetworkChanged(what) => ("network-changed", what.clone()),

@@ -151,6 +151,7 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::ResponseSent { .. }
         | Fact::ResponseReceived { .. }
         | Fact::TargetFailed { .. }
+        | Fact::Cookie(_)
         | Fact::AccessLogged(_)
         | Fact::FlowLogged(_)
         | Fact::ConnectionLogged(_)

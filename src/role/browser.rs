@@ -1,6 +1,7 @@
 //! A user's HTTPS client: looks up the name, connects, validates, asks, and closes in good order.
 
 mod ask;
+mod cookies;
 mod exchange;
 mod http1;
 mod http2;
@@ -21,12 +22,15 @@ use crate::role::config::{self, Errand};
 use crate::stack::TcpStream;
 use crate::tls::client::{self, ClientSetup};
 
+use cookies::Cookies;
+
 /// A browser on a node.
 pub struct Browser {
     node: Node,
     config: config::Browser,
     tls: ClientSetup,
     resolver: Option<Stub>,
+    cookies: Cookies,
     /// Connections that nobody uses now.
     kept: kept::Kept,
 }
@@ -54,17 +58,29 @@ pub struct Destination<'a> {
     pub targets: &'a [String],
 }
 
+impl Destination<'_> {
+    fn origin(&self) -> config::Origin {
+        config::Origin {
+            https: self.https,
+            host: self.host.to_owned(),
+            port: self.port,
+        }
+    }
+}
+
 impl Browser {
     /// A browser on `node`.
     #[must_use]
     pub fn new(node: Node, config: config::Browser, tls: ClientSetup) -> Self {
         let stub = config.resolver.clone();
         let resolver = stub.map(|stub| Stub::new(node.clone(), stub));
+        let cookies = Cookies::new(&node, &config);
         Self {
             node,
             config,
             tls,
             resolver,
+            cookies,
             kept: kept::Kept::default(),
         }
     }

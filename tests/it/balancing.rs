@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tunlab::dissect::message::Message;
-use tunlab::event::{Balancing, Fact, HealthState, What};
+use tunlab::event::{Balancing, CookieFact, Fact, HealthState, What};
 use tunlab::run::{Outcome, Run};
 use tunlab::time::Instant;
 
@@ -148,6 +148,96 @@ fn an_application_cookie_needs_both_cookies() {
     assert_eq!(
         with(format!("AWSALBAPP-0={value}")),
         ["ec2-a", "ec2-b", "ec2-a"]
+    );
+}
+
+/// What became of the user's cookies, in order: the kind, and for those that are shown their names.
+fn cookies(outcome: &Outcome) -> Vec<String> {
+    let kept = facts(outcome).filter_map(|(_, node, fact)| {
+        let (Fact::Cookie(fact), "user") = (fact, node) else {
+            return None;
+        };
+        Some(match fact {
+            CookieFact::Stored { name, .. } => format!("stored {name}"),
+            CookieFact::Removed { name } => format!("removed {name}"),
+            CookieFact::Refused { name, why } => format!("refused {name}: {why}"),
+            CookieFact::Shown { cookies, .. } => {
+                let pairs = cookies.split("; ").filter_map(|p| p.split_once('='));
+                let names: Vec<&str> = pairs.map(|(name, _)| name).collect();
+                format!("shown {}", names.join(" "))
+            }
+        })
+    });
+    kept.collect()
+}
+
+#[test]
+fn a_browser_comes_back_with_the_cookies_that_it_was_given() {
+    let both = ["stored AWSALB", "stored AWSALBCORS"];
+    let shown = "shown AWSALB AWSALBCORS";
+    for alpn in ["http/1.1", "h2"] {
+        let speaks = format!(
+            "node.user.browser.alpn = [\"{alpn}\"]\n\
+             node.alb.alb.listener = [{{ port = 443, certificate = \"your-app\", forward = \"web\", alpn = [\"{alpn}\"] }}]\n"
+        );
+        let outcome = run(&(speaks.clone() + STICKY + &fetches(3)));
+        let by_cookie = ("ec2-a".to_owned(), "healthy, by its cookie".to_owned());
+        assert_eq!(chosen(&outcome)[1..], vec![by_cookie; 2], "{alpn}");
+        let expected = [&both[..], &[shown], &both, &[shown], &both].concat();
+        assert_eq!(cookies(&outcome), expected, "{alpn}");
+        // Several requests of one step over one connection: in HTTP/1.1 the second one shows what the first was given.
+        let asks =
+            "[[step]]\nuser = { request = { url = \"https://your-app.com/\", repeat = 2 } }\n";
+        let outcome = run(&(speaks + STICKY + asks));
+        let targets: Vec<String> = chosen(&outcome).into_iter().map(|c| c.0).collect();
+        assert_eq!(targets, ["ec2-a", "ec2-a"], "{alpn}");
+    }
+    let forgets = "node.user.browser.cookies = false\n".to_owned();
+    let outcome = run(&(forgets + STICKY + &fetches(2)));
+    let targets: Vec<String> = chosen(&outcome).into_iter().map(|c| c.0).collect();
+    assert_eq!(targets, ["ec2-a", "ec2-b"]);
+    assert_eq!(cookies(&outcome), Vec::<String>::new());
+}
+
+#[test]
+fn cookies_keep_to_their_domain_path_scheme_and_time() {
+    let route = |path: &str, fields: &str| {
+        ["web-a", "web-b"].map(|node| {
+            format!(
+                "node.{node}.app.route.\"{path}\" = {{ body = \"x\", headers = {{ Set-Cookie = [{fields}] }} }}\n"
+            )
+        })
+    };
+    let lab = [
+        "node.resolver.resolver.zone.\"www.your-app.com\" = \"198.51.100.10\"\n\
+         node.alb.alb.listener = [{ port = 443, certificate = \"your-app\", forward = \"web\" }, { port = 80, forward = \"web\" }]\n"
+            .to_owned(),
+        route(
+            "/in/login",
+            "\"host=1\", \"domain=1; Domain=your-app.com; Path=/\", \"secure=1; Path=/; Secure\", \
+             \"short=1; Path=/; Max-Age=2\", \"other=1; Domain=example.org\"",
+        )
+        .concat(),
+        route("/in/out", "\"host=; Max-Age=0\"").concat(),
+        ["https://your-app.com/in/login", "https://your-app.com/in/out", "http://your-app.com/", "https://www.your-app.com/"]
+            .iter()
+            .zip(1..)
+            .map(|(url, at)| format!("[[step]]\nat = \"{at} s\"\nuser = {{ get = \"{url}\" }}\n"))
+            .collect(),
+    ];
+    assert_eq!(
+        cookies(&run(&lab.concat())),
+        [
+            "stored host",
+            "stored domain",
+            "stored secure",
+            "stored short",
+            "refused other: your-app.com is not in the domain example.org",
+            "shown host domain secure short",
+            "removed host",
+            "shown domain",
+            "shown domain",
+        ]
     );
 }
 

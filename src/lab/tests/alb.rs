@@ -169,6 +169,35 @@ fn from_https_no_redirect_leads_to_http() {
 }
 
 #[test]
+fn browsers_keep_cookies_and_curl_when_told() {
+    let with = |program: &str| {
+        let source = small("").replace("node.user.browser.tls = [\"1.3\"]", program);
+        assert!(source.contains(program), "{source}");
+        source
+    };
+    let keeps = |program: &str| {
+        let roles = plan(&with(program)).roles.into_iter();
+        let mut browsers = roles.filter_map(|(_, role)| match role {
+            Role::Browser(browser) => Some(browser.cookies),
+            Role::Alb(_)
+            | Role::Resolver(_)
+            | Role::App(_)
+            | Role::Program(_)
+            | Role::Interceptor(_)
+            | Role::Attacker(_) => None,
+        });
+        browsers.next().unwrap()
+    };
+    assert!(keeps("node.user.browser = { }"));
+    assert!(!keeps("node.user.browser = { cookies = false }"));
+    assert!(!keeps("node.user.browser = { cookie = \"a=1\" }"));
+    assert!(!keeps("node.user.client = { }"));
+    assert!(keeps("node.user.client = { cookies = true }"));
+    let both = with("node.user.browser = { cookie = \"a=1\", cookies = true }");
+    assert_eq!(said(&both), "its cookie is always the same");
+}
+
+#[test]
 fn a_target_group_has_everything_that_aws_lets_one_set() {
     let group = "targets = [\"web:80\"], slow-start = \"30 s\", deregistration-delay = \"0 s\", \
                  stickiness = { cookie = \"SESSION\", lasts = \"1 h\" }, \

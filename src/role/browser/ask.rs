@@ -140,7 +140,10 @@ impl Browser {
                         .filter(|(name, _)| name.eq_ignore_ascii_case("location"))
                         .map(|(_, value)| value.clone())
                         .next();
-                    self.node.fact(answered.whole.fact(connection.flow, None));
+                    let (node, cookies) = (&self.node, &self.cookies);
+                    let on = (connection.flow, None);
+                    let Asked { origin, target, .. } = asked;
+                    answered.whole.tell(node, cookies, on, origin, target);
                     if answered.reusable {
                         *slot = Some((asked.origin.clone(), connection));
                     } else {

@@ -12,8 +12,11 @@ use hyper::header::{COOKIE, HOST, USER_AGENT};
 use hyper::{Method, Request, Response, Uri, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::cookies::Cookies;
 use super::{Browser, Destination};
 use crate::event::{Answer, Fact, Flow};
+use crate::role::Node;
+use crate::role::config::Origin;
 use crate::role::http::{Body, Io, Timer, beside, chain, close, empty};
 use crate::role::http2::{Shared, Tasks};
 
@@ -36,7 +39,7 @@ impl Browser {
         let mut connection = pin!(connection.without_shutdown());
         let mut ended = None;
         for target in to.targets {
-            let request = self.request(to, target, Version::HTTP_11)?;
+            let request = self.request(flow, to, target, Version::HTTP_11)?;
             self.node.fact(Fact::RequestSent {
                 flow,
                 stream: None,
@@ -54,7 +57,8 @@ impl Browser {
             };
             ended = ended.or(end);
             let received = received?;
-            self.node.fact(received.fact(flow, None));
+            let (node, cookies) = (&self.node, &self.cookies);
+            received.tell(node, cookies, (flow, None), &to.origin(), target);
         }
         // Without a sender the connection has nothing more to do and gives the stream back.
         drop(sender);
@@ -90,7 +94,7 @@ impl Browser {
         let errors = Rc::new(RefCell::new(Vec::new()));
         // A client's streams have odd numbers, in the order of their opening (RFC 9113 §5.1.1).
         for (target, number) in to.targets.iter().zip((1_u32..).step_by(2)) {
-            let request = self.request(to, target, Version::HTTP_2)?;
+            let request = self.request(flow, to, target, Version::HTTP_2)?;
             self.node.fact(Fact::RequestSent {
                 flow,
                 stream: Some(number),
@@ -98,11 +102,14 @@ impl Browser {
                 target: target.clone(),
             });
             let (mut sender, node, errors) = (sender.clone(), self.node.clone(), errors.clone());
+            let (cookies, origin, target) = (self.cookies.clone(), to.origin(), target.clone());
             // Asked for here and not in the task, so that streams are opened in the order of the list.
             let response = sender.send_request(request);
             requests.spawn(async move {
                 match whole(response.await).await {
-                    Ok(received) => node.fact(received.fact(flow, Some(number))),
+                    Ok(received) => {
+                        received.tell(&node, &cookies, (flow, Some(number)), &origin, &target);
+                    }
                     Err(error) => errors
                         .borrow_mut()
                         .push(format!("stream {number}: {error}")),
@@ -126,16 +133,13 @@ impl Browser {
     /// HTTP/1.1 names the host in a header, HTTP/2 in `:authority`, which hyper takes from the URI (RFC 9113 §8.3.1).
     fn request(
         &self,
+        flow: Flow,
         to: Destination<'_>,
         target: &str,
         version: Version,
     ) -> Result<Request<Body>, String> {
-        let default = if to.https { 443 } else { 80 };
-        let host = if to.port == default {
-            to.host.to_owned()
-        } else {
-            format!("{}:{}", to.host, to.port)
-        };
+        let origin = to.origin();
+        let host = origin.authority();
         let request = Request::builder().method(Method::GET);
         let request = if version == Version::HTTP_2 {
             let uri = Uri::builder().scheme("https").authority(host);
@@ -146,7 +150,7 @@ impl Browser {
             request.uri(target).header(HOST, host)
         };
         let request = request.header(USER_AGENT, &self.config.user_agent);
-        let request = match &self.config.cookie {
+        let request = match self.cookies.show(flow, &origin, target) {
             Some(cookie) => request.header(COOKIE, cookie),
             None => request,
         };
@@ -164,6 +168,21 @@ pub(super) struct Whole {
 impl Whole {
     /// Bytes of a body that are kept.
     const KEPT: usize = 4 * 1024;
+
+    /// Tells of it, and keeps its cookies: `target` was asked for, `on` a connection and, in HTTP/2, a stream.
+    pub(super) fn tell(
+        self,
+        node: &Node,
+        cookies: &Cookies,
+        on: (Flow, Option<u32>),
+        origin: &Origin,
+        target: &str,
+    ) {
+        let fields = self.answer.headers.clone();
+        let (flow, stream) = on;
+        node.fact(self.fact(flow, stream));
+        cookies.keep(&fields, origin, target);
+    }
 
     pub(super) fn fact(self, flow: Flow, stream: Option<u32>) -> Fact {
         Fact::ResponseReceived {

@@ -5,7 +5,7 @@ use tokio::io::AsyncWriteExt;
 use super::Browser;
 use super::exchange::Whole;
 use super::kept::Connection;
-use crate::event::{Answer, Fact};
+use crate::event::{Answer, Fact, Flow};
 use crate::role::config::{Ask, Origin};
 use crate::role::http::{beside, within};
 use crate::role::message::{Inbox, Pace, Trouble};
@@ -66,7 +66,7 @@ impl Browser {
             every,
             clock: self.node.clock.clone(),
         });
-        let head = self.request_head(ask, asked);
+        let head = self.request_head(connection.flow, ask, asked);
         let keeps_alive = head.keeps_alive();
         let mut out = Vec::new();
         head.write(&mut out);
@@ -127,12 +127,15 @@ impl Browser {
         })
     }
 
-    fn request_head(&self, ask: &Ask, asked: &Asked) -> RequestHead {
+    fn request_head(&self, flow: Flow, ask: &Ask, asked: &Asked) -> RequestHead {
         let mut fields = Fields::new();
         fields.push("Host", asked.origin.authority());
         fields.push("User-Agent", self.config.user_agent.as_str());
-        if let Some(cookie) = &self.config.cookie {
-            fields.push("Cookie", cookie.as_str());
+        let own = ask.headers.iter().map(|(name, _)| name);
+        if !own.into_iter().any(|n| n.eq_ignore_ascii_case("cookie"))
+            && let Some(cookie) = self.cookies.show(flow, &asked.origin, &asked.target)
+        {
+            fields.push("Cookie", cookie);
         }
         if let Some(body) = &asked.body {
             fields.push("Content-Length", body.len().to_string());

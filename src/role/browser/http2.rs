@@ -11,7 +11,7 @@ use hyper::{Request, Uri, Version};
 
 use super::exchange::whole;
 use super::{Browser, Opened};
-use crate::event::Fact;
+use crate::event::{Fact, Flow};
 use crate::role::config::Ask;
 use crate::role::http::{Body, Io, Timer, chain, close, empty, full, within};
 use crate::role::http2::{Shared, Tasks};
@@ -94,18 +94,18 @@ impl Browser {
                 let due = began + ask.every.saturating_mul(times);
                 self.node.clock.sleep_until(due).await;
             }
-            let request = match self.request_http2(ask) {
+            if let Err(e) = sender.ready().await {
+                // GOAWAY, or the connection is gone.
+                left.borrow_mut().error.get_or_insert_with(|| chain(&e));
+                break;
+            }
+            let request = match self.request_http2(flow, ask) {
                 Ok(request) => request,
                 Err(error) => {
                     left.borrow_mut().error = Some(error);
                     break;
                 }
             };
-            if let Err(e) = sender.ready().await {
-                // GOAWAY, or the connection is gone.
-                left.borrow_mut().error.get_or_insert_with(|| chain(&e));
-                break;
-            }
             todo.pop_front();
             self.node.fact(Fact::RequestSent {
                 flow,
@@ -114,11 +114,12 @@ impl Browser {
                 target: ask.target.clone(),
             });
             let response = sender.send_request(request);
-            let (node, left, timeout, on) = (self.node.clone(), left.clone(), ask.timeout, number);
+            let (browser, ask, left, on) = (self.clone(), ask.clone(), left.clone(), number);
             number = number.saturating_add(2);
             requests.spawn(async move {
+                let node = &browser.node;
                 let answer = async { whole(response.await).await };
-                let answer = match timeout {
+                let answer = match ask.timeout {
                     Some(limit) => within(&node.clock, limit, answer).await.unwrap_or_else(|| {
                         Err(format!(
                             "no response within {}",
@@ -128,7 +129,10 @@ impl Browser {
                     None => answer.await,
                 };
                 match answer {
-                    Ok(whole) => node.fact(whole.fact(flow, Some(on))),
+                    Ok(whole) => {
+                        let on = (flow, Some(on));
+                        whole.tell(node, &browser.cookies, on, &ask.origin, &ask.target);
+                    }
                     Err(error) => {
                         let mut left = left.borrow_mut();
                         left.numbers.push(next);
@@ -147,7 +151,7 @@ impl Browser {
         left.take()
     }
 
-    fn request_http2(&self, ask: &Ask) -> Result<Request<Body>, String> {
+    fn request_http2(&self, flow: Flow, ask: &Ask) -> Result<Request<Body>, String> {
         let uri = Uri::builder()
             .scheme("https")
             .authority(ask.origin.authority())
@@ -159,7 +163,10 @@ impl Browser {
             .version(Version::HTTP_2)
             .uri(uri)
             .header(USER_AGENT, &self.config.user_agent);
-        if let Some(cookie) = &self.config.cookie {
+        let own = ask.headers.iter().map(|(name, _)| name);
+        if !own.into_iter().any(|n| n.eq_ignore_ascii_case("cookie"))
+            && let Some(cookie) = self.cookies.show(flow, &ask.origin, &ask.target)
+        {
             request = request.header(COOKIE, cookie);
         }
         let body = ask.body.clone().map_or_else(empty, full);

@@ -47,6 +47,12 @@ impl Browser {
         fields.push("Connection", "Upgrade");
         fields.push("Sec-WebSocket-Key", key.as_str());
         fields.push("Sec-WebSocket-Version", "13");
+        let own = talk.headers.iter().map(|(name, _)| name);
+        if !own.into_iter().any(|n| n.eq_ignore_ascii_case("cookie"))
+            && let Some(cookie) = self.cookies.show(flow, origin, &talk.target)
+        {
+            fields.push("Cookie", cookie);
+        }
         for (name, value) in &talk.headers {
             fields.push(name.as_str(), value.as_str());
         }
@@ -86,7 +92,8 @@ impl Browser {
                 body,
             },
         };
-        self.node.fact(whole.fact(flow, None));
+        let (node, cookies) = (&self.node, &self.cookies);
+        whole.tell(node, cookies, (flow, None), origin, &talk.target);
         if !agreed {
             self.leave(connection).await;
             return Err(format!("no WebSocket: HTTP {}", answer.status));

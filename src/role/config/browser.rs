@@ -16,6 +16,8 @@ pub struct Browser {
     pub user_agent: String,
     /// Value of the Cookie header, where it sends one.
     pub cookie: Option<String>,
+    /// Whether it keeps the cookies that responses set, and shows them (RFC 6265).
+    pub cookies: bool,
     /// How long it keeps a connection between requests of several steps; `None` when it closes it after the step.
     pub keep_alive: Option<Duration>,
 }
