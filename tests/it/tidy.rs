@@ -163,3 +163,32 @@ fn only_one_room_names_smoltcp() {
         assert!(stack || !names, "{}", path.display());
     }
 }
+
+/// Files that the README names by their path, and families of expectations that it must explain.
+#[test]
+fn the_readme_knows_its_way_around() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let quoted: Vec<&str> = readme.split('`').skip(1).step_by(2).collect();
+    let rooms = ["src/", "tests/", "labs/", "captures/", "fuzz/", "benches/"];
+    let paths = quoted
+        .iter()
+        .filter(|text| rooms.iter().any(|room| text.starts_with(room)))
+        .filter(|text| !text.contains([' ', '*', '<', '…']));
+    let missing: Vec<_> = paths.clone().filter(|p| !root().join(p).exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(paths.count() > 20);
+    let families = fs::read_to_string(root().join("src/lab/expectations/mod.rs")).unwrap();
+    let families = families.split("FAMILIES: ").nth(1).unwrap();
+    let families = families.split("\n];").next().unwrap();
+    let names = families.lines().filter_map(|l| l.split('"').nth(1));
+    let silent: Vec<_> = names
+        .clone()
+        .filter(|family| {
+            !readme
+                .lines()
+                .any(|l| l.starts_with("| `") && l.contains(&format!("`{family}`")))
+        })
+        .collect();
+    assert!(silent.is_empty(), "not in the README: {silent:?}");
+    assert!(names.count() > 25);
+}
