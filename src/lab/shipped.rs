@@ -53,6 +53,8 @@ pub(super) const LABS: &[Shipped] = &embed![
     "alb/stickiness",
     "alb/application-cookie",
     "alb/weighted-targets",
+    "alb/cross-zone",
+    "alb/cross-zone.fixed",
     "alb/deploy",
     "alb/deploy.fixed",
     "alb/health-check-flapping",

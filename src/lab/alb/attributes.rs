@@ -37,6 +37,7 @@ pub(super) fn attributes(table: &mut Fields<'_>) -> Option<Attributes> {
         default.tls_fields,
         Item::boolean,
     );
+    cross_zone(table);
     Some(Attributes {
         idle_timeout: idle_timeout?,
         client_keep_alive: client_keep_alive?,
@@ -47,6 +48,18 @@ pub(super) fn attributes(table: &mut Fields<'_>) -> Option<Attributes> {
         desync: desync?,
         tls_fields: tls_fields?,
     })
+}
+
+/// `load_balancing.cross_zone.enabled`: AWS lets nobody turn it off for an Application Load Balancer, only for its target
+/// groups (AWS "Cross-zone load balancing").
+fn cross_zone(table: &mut Fields<'_>) {
+    if let Some(item) = table.optional("cross-zone")
+        && item.boolean() == Some(false)
+    {
+        let message = "an Application Load Balancer always crosses zones";
+        let help = "`[target-group.NAME]` may say `cross-zone = false`".to_owned();
+        item.wrong(message, "expected true, or nothing", help);
+    }
 }
 
 fn forwarded_for(table: &mut Fields<'_>) -> Option<ForwardedFor> {

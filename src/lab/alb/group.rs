@@ -43,7 +43,7 @@ pub(in crate::lab) fn target_group(item: Item<'_>, network: &Network<'_>) -> Opt
     let deregistration_delay = table.or("deregistration-delay", seconds(300), |i| {
         within(i, Duration::ZERO, seconds(3_600))
     });
-    let cross_zone = table.or("cross-zone", true, Item::boolean);
+    let cross_zone = table.or("cross-zone", true, cross_zone);
     table.finish();
     if let (Some(item), Some(algorithm)) = (slow_start_item, algorithm)
         && algorithm != Algorithm::RoundRobin
@@ -75,6 +75,20 @@ pub(in crate::lab) fn target_group(item: Item<'_>, network: &Network<'_>) -> Opt
         deregistration_delay: deregistration_delay?,
         cross_zone: cross_zone?,
     })
+}
+
+/// A truth, or AWS's word for what the load balancer says; that of an Application Load Balancer is always on.
+fn cross_zone(item: Item<'_>) -> Option<bool> {
+    const AS_LOAD_BALANCER: &str = "use-load-balancer-configuration";
+    match item.as_text() {
+        Some(AS_LOAD_BALANCER) => Some(true),
+        Some(text) => {
+            let label = format!("expected true, false or \"{AS_LOAD_BALANCER}\"");
+            item.wrong(format!("`{text}` is no way across zones"), label, None);
+            None
+        }
+        None => item.boolean(),
+    }
 }
 
 const ALGORITHMS: [(&str, Algorithm); 3] = [

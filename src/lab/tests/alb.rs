@@ -200,6 +200,7 @@ fn browsers_keep_cookies_and_curl_when_told() {
 #[test]
 fn a_target_group_has_everything_that_aws_lets_one_set() {
     let group = "targets = [\"web:80\"], slow-start = \"30 s\", deregistration-delay = \"0 s\", \
+                 cross-zone = \"use-load-balancer-configuration\", \
                  stickiness = { cookie = \"SESSION\", lasts = \"1 h\" }, \
                  minimum-healthy-targets = { count = 2, percentage = 50 }, \
                  health-check = { port = 8081, path = \"/health\", interval = \"10 s\", timeout = \"2 s\", \
@@ -282,6 +283,10 @@ fn a_target_group_keeps_the_limits() {
         (
             "stickiness = { lasts = \"0 s\" }",
             "`lasts` is out of range",
+        ),
+        (
+            "cross-zone = \"as-the-load-balancer\"",
+            "`as-the-load-balancer` is no way across zones",
         ),
         (
             "stickiness = {}, cross-zone = false",
