@@ -3,10 +3,11 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 mod check;
 mod claims;
+mod completions;
 mod diff;
 mod exec;
 mod exit;
@@ -66,13 +67,7 @@ enum Command {
     /// Show every claim of the text: the verdict on it, what is so, and what shows that.
     Claims(claims::Arguments),
     /// Print a completion script for a shell.
-    Completions(Completions),
-}
-
-#[derive(Debug, Args)]
-struct Completions {
-    /// Which shell.
-    shell: clap_complete::Shell,
+    Completions(completions::Arguments),
 }
 
 /// Runs the command that the process was called with.
@@ -105,7 +100,7 @@ pub fn main() -> ExitCode {
         Some(Command::Check(arguments)) => check::run(&arguments, colour),
         Some(Command::Explain(arguments)) => explain::run(&arguments, colour),
         Some(Command::Claims(arguments)) => claims::run(&arguments, colour),
-        Some(Command::Completions(arguments)) => completions(&arguments),
+        Some(Command::Completions(arguments)) => completions::run(&arguments),
     };
     match done {
         Ok(exit) => exit.into(),
@@ -120,13 +115,6 @@ fn failed(error: &io::Error) -> ExitCode {
     }
     say(&format!("error: failed to write the output: {error}"));
     Exit::CouldNotRun.into()
-}
-
-fn completions(arguments: &Completions) -> io::Result<Exit> {
-    let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "tunlab", &mut script);
-    print(&String::from_utf8_lossy(&script))?;
-    Ok(Exit::Met)
 }
 
 /// Writes to stdout.

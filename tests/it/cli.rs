@@ -356,8 +356,40 @@ fn completions_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = call(&["completions", shell]);
         assert!(output.status.success());
-        assert!(text(&output.stdout).contains("tunlab"), "{shell}");
+        let script = text(&output.stdout);
+        assert!(script.contains("tunlab"), "{shell}");
+        // The others complete no arguments without a dash.
+        if ["bash", "zsh", "fish"].contains(&shell) {
+            assert!(script.contains("alb/connection-reuse"), "{shell}");
+        }
     }
+}
+
+/// What bash offers behind these words.
+fn completed(words: &[&str]) -> Vec<String> {
+    let script = text(&call(&["completions", "bash"]).stdout);
+    let ask = format!(
+        "{script}\nCOMP_WORDS=({}); COMP_CWORD={}; _tunlab tunlab {:?} {:?}; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        words.join(" "),
+        words.len() - 1,
+        words[words.len() - 1],
+        words[words.len() - 2],
+    );
+    let output = Command::new("bash").args(["-c", &ask]).output().unwrap();
+    text(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn names_of_labs_are_completed() {
+    let reuse = completed(&["tunlab", "run", "alb/connection-re"]);
+    assert_eq!(reuse, ["alb/connection-reuse"]);
+    assert!(completed(&["tunlab", "run", "al"]).contains(&"alb/".to_owned()));
+    assert_eq!(
+        completed(&["tunlab", "diff", "tcp/syn-flood.f"]),
+        ["tcp/syn-flood.fixed"]
+    );
+    let lab = completed(&["tunlab", "exec", "--lab", "timel"]);
+    assert_eq!(lab, ["timeline-as-written"]);
 }
 
 #[test]
