@@ -9,6 +9,7 @@ use super::{
 };
 use crate::name::Name;
 use crate::time::UnixSeconds;
+use crate::wire::grpc;
 
 /// Something a program on a node did or learnt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -318,6 +319,18 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// How the body begins: a few KiB.
     pub body: Vec<u8>,
+    /// Over HTTP/2, the fields behind the body, in order.
+    pub trailers: Vec<(String, String)>,
+}
+
+impl Answer {
+    /// How a gRPC call ended: behind the message, or in its place ("Trailers-Only"). `None` when it is no answer to one.
+    #[must_use]
+    pub fn grpc_status(&self) -> Option<u8> {
+        let fields = self.trailers.iter().chain(&self.headers);
+        let mut statuses = fields.filter(|(name, _)| name == grpc::STATUS);
+        statuses.next().and_then(|(_, value)| value.parse().ok())
+    }
 }
 
 impl Fact {

@@ -9,6 +9,7 @@ use crate::lab::plan::{Connection, Count, ResponseCheck};
 use crate::name::Name;
 use crate::time::Instant;
 use crate::units::show_duration;
+use crate::wire::grpc;
 
 /// A response that came to a node.
 struct Came<'a> {
@@ -57,6 +58,9 @@ pub(super) fn response(
         ResponseCheck::Header(name, Some(value)) => format!("{name}: {value}"),
         ResponseCheck::Header(name, None) => format!("a header {name}"),
         ResponseCheck::NoHeader(name) => format!("no header {name}"),
+        ResponseCheck::Trailer(name, Some(value)) => format!("{name}: {value} behind the body"),
+        ResponseCheck::Trailer(name, None) => format!("a trailer {name}"),
+        ResponseCheck::GrpcStatus(code) => format!("gRPC status {}", grpc::named(*code)),
         ResponseCheck::Body(text) => format!("`{text}` in the body"),
         ResponseCheck::After(time) => format!("{}{}", show_duration(*time), record.within()),
     };
@@ -92,12 +96,12 @@ pub(super) fn response(
 
 /// Whether it is so, and what is there.
 fn says(answer: &Answer, check: &ResponseCheck) -> (bool, String) {
-    let values = |name: &str| {
-        let headers = answer.headers.iter();
-        let named = headers.filter(|(n, _)| n.eq_ignore_ascii_case(name));
-        named.map(|(_, v)| v.as_str()).collect::<Vec<_>>()
+    let of = |fields: &'_ [(String, String)], name: &str| {
+        let named = fields.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        named.map(|(_, v)| v.clone()).collect::<Vec<_>>()
     };
-    let shown = |name: &str, values: &[&str]| {
+    let values = |name: &str| of(&answer.headers, name);
+    let shown = |name: &str, values: &[String]| {
         if values.is_empty() {
             format!("no {name}")
         } else {
@@ -108,11 +112,26 @@ fn says(answer: &Answer, check: &ResponseCheck) -> (bool, String) {
         ResponseCheck::Header(name, wanted) => {
             let values = values(name);
             let holds = match wanted {
-                Some(wanted) => values.contains(&wanted.as_str()),
+                Some(wanted) => values.contains(wanted),
                 None => !values.is_empty(),
             };
             (holds, shown(name, &values))
         }
+        ResponseCheck::Trailer(name, wanted) => {
+            let values = of(&answer.trailers, name);
+            let holds = match wanted {
+                Some(wanted) => values.contains(wanted),
+                None => !values.is_empty(),
+            };
+            (holds, shown(name, &values))
+        }
+        ResponseCheck::GrpcStatus(wanted) => match answer.grpc_status() {
+            Some(code) => (
+                code == *wanted,
+                format!("gRPC status {}", grpc::named(code)),
+            ),
+            None => (false, "no gRPC status".to_owned()),
+        },
         ResponseCheck::NoHeader(name) => {
             let values = values(name);
             (values.is_empty(), shown(name, &values))
@@ -256,6 +275,7 @@ mod tests {
                 *answer = Some(Box::new(Answer {
                     headers: vec![("Server".into(), "tunlab".into())],
                     body: b"hello you".to_vec(),
+                    trailers: vec![("grpc-status".into(), "5".into())],
                 }));
             }
         }
@@ -279,6 +299,14 @@ mod tests {
                 false,
             ),
             (ResponseCheck::Header("Via".into(), None), false),
+            (ResponseCheck::Trailer("grpc-status".into(), None), true),
+            (
+                ResponseCheck::Trailer("grpc-status".into(), Some("0".into())),
+                false,
+            ),
+            (ResponseCheck::Trailer(server(), None), false),
+            (ResponseCheck::GrpcStatus(5), true),
+            (ResponseCheck::GrpcStatus(0), false),
             (ResponseCheck::NoHeader(server()), false),
             (ResponseCheck::NoHeader("Via".into()), true),
             (ResponseCheck::Body("you".into()), true),

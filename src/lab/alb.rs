@@ -7,7 +7,7 @@ use super::decode::{Fields, Item};
 use super::error::advice;
 use super::roles::{Reader, own_port};
 use super::speech;
-use crate::role::config::{Action, Alb, Listener, Role, TargetGroup};
+use crate::role::config::{Action, Alb, Listener, ProtocolVersion, Role, TargetGroup};
 use crate::tls::config::ServerTakes;
 
 mod action;
@@ -94,12 +94,12 @@ impl Reader<'_, '_> {
         let others = ["redirect", "fixed-response"].map(|key| table.optional(key).is_some());
         if others == [false, false] {
             let forward = table.required("forward", "\"web\"");
-            return Some(Action::Forward(self.forward(forward?)?));
+            return Some(Action::Forward(self.forward(forward?, https)?));
         }
         self.action(table, https)
     }
 
-    fn group_of(&self, item: Item<'_>) -> Option<String> {
+    fn group_of(&self, item: Item<'_>, https: bool) -> Option<String> {
         let word = item.text()?;
         if !self.group_names.contains(&word) {
             item.wrong(
@@ -109,6 +109,18 @@ impl Reader<'_, '_> {
             );
             return None;
         }
+        let group = self.groups.iter().find(|g| g.name == word);
+        let version = group.map_or_else(ProtocolVersion::default, |g| g.version);
+        let ((ProtocolVersion::Http1, _) | (_, true)) = (version, https) else {
+            // HTTP/2 is spoken on HTTPS listeners only (AWS "Target groups for your Application Load Balancers",
+            // "Protocol version").
+            item.wrong(
+                format!("target group `{word}` speaks {}", version.word()),
+                "expected a target group with the protocol version HTTP1: this listener has no certificate",
+                "clients speak HTTP/2 over TLS only".to_owned(),
+            );
+            return None;
+        };
         Some(word.to_owned())
     }
 }

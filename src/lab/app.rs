@@ -8,7 +8,7 @@ use super::pki::{Pki, is_host_name};
 use super::roles::own_port;
 use super::speech;
 use crate::role::config::{App, Believes, HttpsOnly, KeepAlive, Reply, Role};
-use crate::tls::config::ServerTakes;
+use crate::tls::config::{ServerTakes, ServerTls};
 use crate::units::Bytes;
 
 mod reply;
@@ -24,9 +24,21 @@ pub(super) fn app(item: Item<'_>, pki: &Pki<'_>, ports: &mut BTreeSet<u16>) -> O
     let port = table.required("port", "8080");
     let port = port.and_then(|i| own_port(i, ports));
     let tls = speech::server(&mut table, pki, ServerTakes::default());
+    let http2 = truth(&mut table, "http2");
+    let streams_item = table.optional("max-concurrent-streams");
+    let streams = table.or("max-concurrent-streams", None, |i| {
+        let most = i.integer(1..=u64::from(u32::MAX))?;
+        Some(u32::try_from(most).ok())
+    });
+    let tls = tls.map(|tls| tls.map(|tls| with_http2(tls, http2 == Some(true))));
+    if let (Some(item), Some(false)) = (streams_item, http2) {
+        let label = "expected `http2 = true` beside it";
+        item.wrong_key("HTTP/1.1 has no streams", label, None);
+    }
     let takes = table.or("takes", Duration::ZERO, Item::duration);
     let routes = table.or("route", BTreeMap::new(), |item| {
-        let routes = all(item.fields()?.entries().map(route))?;
+        let each = item.fields()?.entries();
+        let routes = all(each.map(|i| route(i, http2 == Some(true))))?;
         Some(routes.into_iter().collect())
     });
     let hosts = table.or("hosts", Vec::new(), |i| i.some(host));
@@ -36,7 +48,7 @@ pub(super) fn app(item: Item<'_>, pki: &Pki<'_>, ports: &mut BTreeSet<u16>) -> O
         item.wrong_key("nobody reaches the default server", label, None);
     }
     let nobody = || Some(Reply::text(404, "no such server\n"));
-    let default_server = default_server.map_or_else(nobody, reply);
+    let default_server = default_server.map_or_else(nobody, |i| reply(i, http2 == Some(true)));
     let https_only = table.or("https-only", None, |i| {
         let words = [
             ("connection", HttpsOnly::Connection),
@@ -64,6 +76,8 @@ pub(super) fn app(item: Item<'_>, pki: &Pki<'_>, ports: &mut BTreeSet<u16>) -> O
     Some(Role::App(App {
         port: port?,
         tls: tls?.map(Box::new),
+        http2: http2?,
+        streams: streams?,
         takes: takes?,
         routes: routes?,
         hosts: hosts?,
@@ -77,6 +91,14 @@ pub(super) fn app(item: Item<'_>, pki: &Pki<'_>, ports: &mut BTreeSet<u16>) -> O
         believes: believes?,
         lingering_close: lingering_close?,
     }))
+}
+
+/// Those who can speak HTTP/2 are to.
+fn with_http2(mut tls: ServerTls, http2: bool) -> ServerTls {
+    if http2 && !tls.alpn.iter().any(|protocol| protocol == "h2") {
+        tls.alpn.insert(0, "h2".to_owned());
+    }
+    tls
 }
 
 fn truth(table: &mut Fields<'_>, key: &'static str) -> Option<bool> {

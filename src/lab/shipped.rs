@@ -163,6 +163,10 @@ pub(super) const LABS: &[Shipped] = &embed![
     "alb/client-gives-up",
     "alb/client-gives-up.fixed",
     "alb/https-target",
+    "alb/http2-target",
+    "alb/grpc",
+    "alb/grpc-to-http1-target",
+    "alb/grpc-to-http1-target.fixed",
 ];
 
 /// Named as in `base = "three-tier"`, with `base/` before.

@@ -2,6 +2,7 @@
 
 use super::balancing;
 use crate::event::{CertificateFacts, Event, Fact, HandshakeKind, What};
+use crate::wire::grpc;
 use crate::wire::tls::group_name;
 
 /// A stable word for the kind of event, and a line about it. Secrets are named, not shown.
@@ -151,11 +152,15 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             stream,
             status,
             bytes,
+            answer,
             ..
-        } => (
-            "response-received",
-            format!("HTTP {status}{}, {bytes} bytes of body", on_stream(*stream)),
-        ),
+        } => {
+            let mut text = format!("HTTP {status}{}, {bytes} bytes of body", on_stream(*stream));
+            if let Some(code) = answer.as_ref().and_then(|a| a.grpc_status()) {
+                text = format!("{text}, gRPC status {}", grpc::named(code));
+            }
+            ("response-received", text)
+        }
         Fact::Cookie(fact) => (fact.word(), fact.to_string()),
         Fact::Closed(flow) => ("closed", format!("closes {flow}")),
         Fact::FlowLogged(record) => ("flow-logged", record.to_string()),

@@ -1,9 +1,10 @@
-//! An HTTP/1.1 application: answers by name and path after a while, well or badly as its lab says, and reports what it
+//! An HTTP application: over HTTP/1.1, or HTTP/2, it answers by name and path after a while, well or badly as its lab says, and reports what it
 //! saw. It can be stopped, killed and started.
 
 mod answer;
 mod choice;
 mod conversation;
+mod http2;
 mod websocket;
 
 use std::cell::RefCell;
@@ -134,10 +135,14 @@ impl Server {
     }
 
     /// HTTP, over TLS where it is told how.
-    async fn speak(&self, stream: TcpStream, life: &Life) {
+    async fn speak(self: &Rc<Self>, stream: TcpStream, life: &Life) {
         let flow = stream.flow();
         let shared = Shared::new(stream);
         let Some(setup) = &self.tls else {
+            if self.config.http2 {
+                let stream = shared.clone();
+                return self.converse_http2(&shared, stream, flow, life).await;
+            }
             return self.converse(&shared, shared.clone(), flow, life).await;
         };
         let randomness = self.node.chance.next("tls");
@@ -147,7 +152,12 @@ impl Server {
                 self.node.keys_agreed(flow, mem::take(&mut facts.agreed));
                 self.node.pre_master_agreed(flow, facts.pre_master.take());
                 self.node.tls_established(flow, &facts);
-                self.converse(&shared, established.stream, flow, life).await;
+                let stream = established.stream;
+                if facts.alpn.as_deref() == Some("h2") {
+                    self.converse_http2(&shared, stream, flow, life).await;
+                } else {
+                    self.converse(&shared, stream, flow, life).await;
+                }
             }
             Err(failure) => {
                 self.node.keys_agreed(flow, failure.agreed);

@@ -10,11 +10,13 @@ mod program;
 
 pub use alb::{
     Action, Alb, Algorithm, Attributes, Condition, DesyncMode, FixedResponse, Forward,
-    ForwardedFor, HealthCheck, HealthyMinimum, Listener, Pattern, QueryPattern, Redirect, Rule,
-    SourceRange, Stickiness, StickinessKind, Target, TargetGroup, TargetProtocol, Weighted,
+    ForwardedFor, HealthCheck, HealthyMinimum, Listener, Pattern, ProtocolVersion, QueryPattern,
+    Redirect, Rule, SourceRange, Stickiness, StickinessKind, Target, TargetGroup, TargetProtocol,
+    Weighted,
 };
 pub use app::{
-    App, Believes, Content, Delivery, Failing, Fault, HttpsOnly, KeepAlive, Reply, Route, Service,
+    App, Believes, Content, Delivery, Failing, Fault, Grpc, HttpsOnly, KeepAlive, Reply, Route,
+    Service,
 };
 pub use attack::{
     Attacker, Attempt, Guess, Interceptor, Manner, RecordChoice, Side, Stolen, SynFlood, Terminate,

@@ -6,11 +6,78 @@ use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::time::{Clock, Instant, Sleep};
 use crate::world::Executor;
+
+/// The streams of one connection: how many are open, and since when none is.
+pub(super) struct Streams {
+    clock: Clock,
+    open: Cell<usize>,
+    begun: Cell<u64>,
+    /// When the last one ended.
+    rested: Cell<Instant>,
+}
+
+impl Streams {
+    /// None yet.
+    pub(super) fn new(clock: &Clock) -> Rc<Self> {
+        Rc::new(Self {
+            clock: clock.clone(),
+            open: Cell::new(0),
+            begun: Cell::new(0),
+            rested: Cell::new(clock.now()),
+        })
+    }
+
+    /// One more, which is open until what is returned is dropped.
+    pub(super) fn begin(self: &Rc<Self>) -> Open {
+        self.open.set(self.open.get() + 1);
+        self.begun.set(self.begun.get() + 1);
+        Open(self.clone())
+    }
+
+    /// How many there were.
+    pub(super) const fn begun(&self) -> u64 {
+        self.begun.get()
+    }
+
+    /// Ready when no stream has been open for `idle`. `timer` is kept from one call to the next.
+    pub(super) fn poll_idle(
+        &self,
+        cx: &mut Context<'_>,
+        idle: Duration,
+        timer: &mut Option<Sleep>,
+    ) -> Poll<()> {
+        loop {
+            let now = self.clock.now();
+            if self.open.get() > 0 {
+                self.rested.set(now);
+            }
+            let due = self.rested.get() + idle;
+            if now >= due {
+                return Poll::Ready(());
+            }
+            let sleep = timer.get_or_insert_with(|| self.clock.sleep_until(due));
+            ready!(Pin::new(sleep).poll(cx));
+            *timer = None;
+        }
+    }
+}
+
+/// An open stream.
+pub(super) struct Open(Rc<Streams>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+        self.0.rested.set(self.0.clock.now());
+    }
+}
 
 /// Tasks that belong together, and whose end can be waited for. Cloning shares them.
 #[derive(Clone)]
@@ -129,5 +196,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Shared<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.with(|s| s.poll_write_vectored(cx, slices))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::UnixSeconds;
+
+    /// An open stream holds the connection; the idle timeout begins when the last one ends.
+    #[test]
+    fn a_connection_without_streams_is_idle() {
+        let clock = Clock::new(UnixSeconds(0));
+        let idle = Duration::from_secs(60);
+        let streams = Streams::new(&clock);
+        let mut timer = None;
+        let mut is_idle = |at: u64| {
+            clock.advance(Instant::ZERO + Duration::from_secs(at));
+            let mut cx = Context::from_waker(Waker::noop());
+            streams.poll_idle(&mut cx, idle, &mut timer).is_ready()
+        };
+        assert!(!is_idle(59));
+        let open = streams.begin();
+        assert!(!is_idle(100));
+        drop(open);
+        assert!(!is_idle(159));
+        assert!(is_idle(160));
+        assert_eq!(streams.begun(), 1);
     }
 }

@@ -144,12 +144,12 @@ pub(super) fn populate(
                     sides.push(setup.transpose()?);
                 }
                 let mut behind = BTreeMap::new();
-                for (address, tls) in config.behind() {
+                for (group, tls) in config.behind() {
                     let setup = ClientSetup::new(&tls, &pki, &clock, &secrets)
                         .map_err(|source| tls_error(&name, source))?;
-                    behind.insert(address, Rc::new(setup));
+                    behind.insert(group, Rc::new(setup));
                 }
-                alb::start(node, config, sides, behind).map(|balancer| {
+                alb::start(node, config, sides, &behind).map(|balancer| {
                     balancers.insert(name.clone(), (Rc::new(balancer), config));
                 })
             }

@@ -2,6 +2,7 @@
 //! TLS and HTTP. Streams, reassembly and decryption are in `dissect`.
 
 pub mod dns;
+pub mod grpc;
 pub mod hello;
 pub mod http;
 pub mod http1;

@@ -15,6 +15,7 @@ mod explain;
 mod front;
 mod goldens;
 mod http2;
+mod http2_targets;
 mod kernel;
 mod keys;
 mod openssl;

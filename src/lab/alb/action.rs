@@ -19,23 +19,23 @@ impl Reader<'_, '_> {
     pub(super) fn action(&self, table: &mut Fields<'_>, https: bool) -> Option<Action> {
         let item = table.exactly_one(&["forward", "redirect", "fixed-response"])?;
         Some(match item.key {
-            "forward" => Action::Forward(self.forward(item)?),
+            "forward" => Action::Forward(self.forward(item, https)?),
             "redirect" => Action::Redirect(redirect(item, https)?),
             _ => Action::FixedResponse(fixed_response(item)?),
         })
     }
 
     /// `"web"`, `[{ group = "web", weight = 9 }, …]`, or `{ groups = […], stickiness = "1 h" }`.
-    pub(super) fn forward(&self, item: Item<'_>) -> Option<Forward> {
+    pub(super) fn forward(&self, item: Item<'_>, https: bool) -> Option<Forward> {
         match item.value.kind {
             Kind::List(_) => Some(Forward {
-                groups: self.weighted(item)?,
+                groups: self.weighted(item, https)?,
                 stickiness: None,
             }),
             Kind::Table(_) => {
                 let mut table = item.fields()?;
                 let groups = table.required("groups", "[{ group = \"web\", weight = 9 }]");
-                let groups = groups.and_then(|i| self.weighted(i));
+                let groups = groups.and_then(|i| self.weighted(i, https));
                 let stickiness = table.or("stickiness", None, |i| {
                     within(i, Duration::from_secs(1), Duration::from_secs(604_800)).map(Some)
                 });
@@ -46,16 +46,16 @@ impl Reader<'_, '_> {
                 })
             }
             Kind::Text(_) | Kind::Integer(_) | Kind::Float | Kind::Boolean(_) | Kind::Date(_) => {
-                Some(Forward::to(&self.group_of(item)?))
+                Some(Forward::to(&self.group_of(item, https)?))
             }
         }
     }
 
-    fn weighted(&self, item: Item<'_>) -> Option<Vec<Weighted>> {
+    fn weighted(&self, item: Item<'_>, https: bool) -> Option<Vec<Weighted>> {
         let groups: Vec<Weighted> = item.some(|i| {
             let mut table = i.fields()?;
             let group = table.required("group", "\"web\"");
-            let group = group.and_then(|i| self.group_of(i));
+            let group = group.and_then(|i| self.group_of(i, https));
             let weight = table.or("weight", 1, |i| i.integer(0..=999));
             table.finish();
             Some(Weighted {

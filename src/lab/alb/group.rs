@@ -8,8 +8,8 @@ use crate::lab::decode::Item;
 use crate::lab::network::{Network, Shape};
 use crate::lab::tree::Kind;
 use crate::role::config::{
-    Algorithm, HealthCheck, HealthyMinimum, Stickiness, StickinessKind, Target, TargetGroup,
-    TargetProtocol,
+    Algorithm, HealthCheck, HealthyMinimum, ProtocolVersion, Stickiness, StickinessKind, Target,
+    TargetGroup, TargetProtocol,
 };
 
 const fn seconds(n: u64) -> Duration {
@@ -23,6 +23,9 @@ pub(in crate::lab) fn target_group(item: Item<'_>, network: &Network<'_>) -> Opt
     let targets = targets.and_then(|i| i.each(|t| target(t, network)));
     let protocol = table.or("protocol", TargetProtocol::default(), |i| {
         i.one_of("protocol", &TargetProtocol::WORDS)
+    });
+    let version = table.or("protocol-version", ProtocolVersion::default(), |i| {
+        i.one_of("protocol version", &ProtocolVersion::WORDS)
     });
     let health_item = table.optional("health-check");
     let health_check = table.or("health-check", None, |i| health_check(i).map(Some));
@@ -67,6 +70,7 @@ pub(in crate::lab) fn target_group(item: Item<'_>, network: &Network<'_>) -> Opt
         name: name?.to_string(),
         targets: targets?,
         protocol: protocol?,
+        version: version?,
         health_check: health_check?,
         minimum_healthy: minimum_healthy?,
         algorithm: algorithm?,

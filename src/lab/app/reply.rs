@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::{some_time, truth};
 use crate::lab::decode::{Fields, Item, all};
-use crate::role::config::{Content, Delivery, Failing, Fault, Reply, Route};
+use crate::role::config::{Content, Delivery, Failing, Fault, Grpc, Reply, Route};
 use crate::units::Bytes;
 
 /// A path, or one that ends in `*`, and its answer.
-pub(super) fn route(item: Item<'_>) -> Option<(String, Route)> {
+pub(super) fn route(item: Item<'_>, http2: bool) -> Option<(String, Route)> {
     let path = item.key;
     let is_path = path.starts_with('/') && path.chars().all(|c| c.is_ascii_graphic() && c != '?');
     if !is_path {
@@ -16,8 +16,8 @@ pub(super) fn route(item: Item<'_>) -> Option<(String, Route)> {
         item.wrong_key(format!("`{path}` is not a path"), label, None);
     }
     let mut table = item.fields()?;
-    let during = table.or("during", Vec::new(), |i| i.some(during));
-    let reply = of_table(table);
+    let during = table.or("during", Vec::new(), |i| i.some(|i| during(i, http2)));
+    let reply = of_table(table, http2);
     let route = Route {
         reply: reply?,
         during: during?,
@@ -26,11 +26,11 @@ pub(super) fn route(item: Item<'_>) -> Option<(String, Route)> {
 }
 
 /// An answer for some of the time.
-fn during(item: Item<'_>) -> Option<(Duration, Duration, Reply)> {
+fn during(item: Item<'_>, http2: bool) -> Option<(Duration, Duration, Reply)> {
     let mut table = item.fields()?;
     let from = table.or("from", Duration::ZERO, Item::duration);
     let to = table.or("to", Duration::MAX, Item::duration);
-    let reply = of_table(table);
+    let reply = of_table(table, http2);
     let (from, to) = (from?, to?);
     if to <= from {
         let label = "expected a `to` that is later than `from`";
@@ -40,14 +40,41 @@ fn during(item: Item<'_>) -> Option<(Duration, Duration, Reply)> {
     Some((from, to, reply?))
 }
 
-pub(super) fn reply(item: Item<'_>) -> Option<Reply> {
-    of_table(item.fields()?)
+pub(super) fn reply(item: Item<'_>, http2: bool) -> Option<Reply> {
+    of_table(item.fields()?, http2)
 }
 
-fn of_table(mut table: Fields<'_>) -> Option<Reply> {
+/// What HTTP/1.1 has and HTTP/2 has not (RFC 9113 §8.1, §8.2.2), and the bytes of the former.
+const OF_HTTP1: [&str; 6] = [
+    "chunked",
+    "content-length",
+    "separate-writes",
+    "header-line",
+    "raw",
+    "websocket",
+];
+
+/// What HTTP/2 has and HTTP/1.1 has not here.
+const OF_HTTP2: [&str; 2] = ["trailers", "grpc"];
+
+fn of_table(mut table: Fields<'_>, http2: bool) -> Option<Reply> {
+    let (strange, label) = if http2 {
+        (&OF_HTTP1[..], "expected no such key beside `http2 = true`")
+    } else {
+        (&OF_HTTP2[..], "expected `http2 = true` in the application")
+    };
+    for item in strange.iter().filter_map(|key| table.optional(key)) {
+        let of = if http2 { "HTTP/1.1" } else { "HTTP/2" };
+        item.wrong_key(format!("`{}` is of {of}", item.key), label, None);
+    }
+    let grpc = table.or("grpc", None, |i| grpc(i).map(Some));
     // 1xx answers are not final (RFC 9110 §15.2).
     let status = table.or("status", 200, |i| i.integer(200..=599));
-    let content_type = table.or("type", "text/plain".to_owned(), Item::header_value);
+    let usual = match &grpc {
+        Some(Some(_)) => "application/grpc",
+        Some(None) | None => "text/plain",
+    };
+    let content_type = table.or("type", usual.to_owned(), Item::header_value);
     let text = table.optional("body");
     let size = table.optional("size");
     if let (Some(_), Some(size)) = (text, size) {
@@ -59,21 +86,24 @@ fn of_table(mut table: Fields<'_>) -> Option<Reply> {
         (Some(text), _) => text.text().map(|t| Content::Text(t.to_owned())),
         (None, None) => Some(Content::Text(String::new())),
     };
+    let trailers = table.or("trailers", Vec::new(), headers);
     let headers = table.or("headers", Vec::new(), headers);
     let takes = table.or("takes", None, |i| i.duration().map(Some));
-    let delivery = delivery(&mut table);
+    let delivery = delivery(&mut table, http2);
     table.finish();
     Some(Reply {
         status: u16::try_from(status?).ok()?,
         content_type: content_type?,
         body: body?,
         headers: headers?,
+        trailers: trailers?,
+        grpc: grpc?,
         takes: takes?,
         delivery: delivery?,
     })
 }
 
-fn delivery(table: &mut Fields<'_>) -> Option<Delivery> {
+fn delivery(table: &mut Fields<'_>, http2: bool) -> Option<Delivery> {
     let chunked_item = table.optional("chunked");
     let chunked = chunked_item.map_or(Some(false), Item::boolean);
     let length_item = table.optional("content-length");
@@ -108,8 +138,15 @@ fn delivery(table: &mut Fields<'_>) -> Option<Delivery> {
             ("no-answer", Failing::Silence),
             ("reset", Failing::Reset),
             ("close", Failing::Close),
+            ("reset-stream", Failing::ResetStream),
         ];
-        i.one_of("fault", &words).map(Some)
+        let how = i.one_of("fault", &words)?;
+        if how == Failing::ResetStream && !http2 {
+            let label = "expected `http2 = true` in the application";
+            i.wrong("HTTP/1.1 has no streams", label, None);
+            return None;
+        }
+        Some(Some(how))
     });
     if let (Some(after), Some(None)) = (after, how) {
         let label = "expected a `fault` beside it: \"no-answer\", \"reset\" or \"close\"";
@@ -129,6 +166,18 @@ fn delivery(table: &mut Fields<'_>) -> Option<Delivery> {
         early: !reads_body?,
         echoes: echoes?,
         fault: how.map(|how| Fault { how, after }),
+    })
+}
+
+/// `{ status = 5, message = "no such cart" }`.
+fn grpc(item: Item<'_>) -> Option<Grpc> {
+    let mut table = item.fields()?;
+    let status = table.or("status", 0, |i| i.integer(0..=16));
+    let message = table.or("message", String::new(), |i| i.text().map(str::to_owned));
+    table.finish();
+    Some(Grpc {
+        status: u8::try_from(status?).ok()?,
+        message: message?,
     })
 }
 

@@ -73,10 +73,14 @@ impl Reader<'_, '_> {
         let nth = table.or("nth", 1, nth);
         let value = table.optional("value");
         let absent = table.optional("absent");
-        let what = table.exactly_one(&["header", "body", "after"])?;
+        let what = table.exactly_one(&["header", "trailer", "grpc-status", "body", "after"])?;
         for extra in [value, absent].into_iter().flatten() {
-            if what.key != "header" {
-                let label = "expected it beside `header` only";
+            let has = what.key == "header" || what.key == "trailer" && extra.key == "value";
+            if !has {
+                let label = match extra.key {
+                    "value" => "expected it beside `header` or `trailer` only",
+                    _ => "expected it beside `header` only",
+                };
                 extra.wrong_key(
                     format!("`{}` has no `{}`", what.key, extra.key),
                     label,
@@ -97,6 +101,12 @@ impl Reader<'_, '_> {
                     (None, _) => ResponseCheck::Header(name?, None),
                 }
             }
+            "trailer" => {
+                let name = header_name(what);
+                let value = value.map_or(Some(None), |v| v.header_value().map(Some));
+                ResponseCheck::Trailer(name?, value?)
+            }
+            "grpc-status" => ResponseCheck::GrpcStatus(u8::try_from(what.integer(0..=99)?).ok()?),
             "body" => ResponseCheck::Body(what.text()?.to_owned()),
             _ => ResponseCheck::After(what.duration()?),
         };

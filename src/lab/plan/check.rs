@@ -317,6 +317,10 @@ pub enum ResponseCheck {
     Header(String, Option<String>),
     /// It has no such header.
     NoHeader(String),
+    /// Over HTTP/2: it has this trailer, with this value or any.
+    Trailer(String, Option<String>),
+    /// It ends a gRPC call with this status, behind the message or in its place.
+    GrpcStatus(u8),
     /// This text stands in the first KiB of its body.
     Body(String),
     /// It was whole this long after its request had left, exactly.

@@ -7,6 +7,7 @@ use crate::lab::app::headers;
 use crate::lab::decode::{Fields, Item};
 use crate::role::config::{Ask, Errand, Origin, Raw, Talk};
 use crate::units::Bytes;
+use crate::wire::grpc;
 
 /// A run asks no more often than this in one step.
 const REQUESTS_MAX: u64 = 1_000_000;
@@ -39,6 +40,12 @@ fn request<'a>(item: Item<'a>, url_item: &mut Option<Item<'a>>) -> Option<Ask> {
     let method = table.or("method", None, |i| method(i).map(Some));
     let headers = table.or("headers", Vec::new(), headers);
     let body = body(&mut table);
+    let method_item = table.optional("method");
+    let grpc = table.or("grpc", false, Item::boolean);
+    if let (Some(true), Some(item)) = (grpc, method_item) {
+        let label = "expected no `method` beside `grpc`";
+        item.wrong_key("a gRPC call is always a POST", label, None);
+    }
     let timeout = table.or("timeout", None, |i| i.duration().map(Some));
     let timed = table.optional("timeout").is_some();
     let gives_up = table.optional("gives-up");
@@ -63,7 +70,13 @@ fn request<'a>(item: Item<'a>, url_item: &mut Option<Item<'a>>) -> Option<Ask> {
     let retry = table.or("retry", false, Item::boolean);
     let reads = table.or("reads", None, |i| reads(i).map(Some));
     table.finish();
-    let (url, body) = (url?, body?);
+    let (url, mut body, mut headers) = (url?, body?, headers?);
+    if grpc? {
+        // A call without a message has an empty one.
+        body = Some(grpc::prefixed(&body.unwrap_or_default()));
+        let own = grpc::ASKING.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        headers.splice(0..0, own);
+    }
     let default = if body.is_some() { "POST" } else { "GET" };
     Some(Ask {
         origin: Origin {
@@ -73,7 +86,7 @@ fn request<'a>(item: Item<'a>, url_item: &mut Option<Item<'a>>) -> Option<Ask> {
         },
         target: url.target,
         method: method?.unwrap_or_else(|| default.to_owned()),
-        headers: headers?,
+        headers,
         body,
         timeout: timeout?,
         resets: resets?,

@@ -70,3 +70,54 @@ fn what_an_application_cannot_do_is_said_at_once() {
     assert!(said.contains("`stop` is true or absent"), "{said}");
     assert!(said.contains("`start` is one too many"), "{said}");
 }
+
+#[test]
+fn an_application_speaks_http_2_and_grpc() {
+    let app = app_of(
+        "node.web.app.http2 = true\nnode.web.app.max-concurrent-streams = 7\n\
+         [node.web.app.route.\"/s/A\"]\ngrpc = { status = 5, message = \"no\" }\ntrailers = { x = [\"1\", \"2\"] }\n\
+         fault = \"reset-stream\"",
+    );
+    assert_eq!((app.http2, app.streams), (true, Some(7)));
+    let reply = &app.routes["/s/A"].reply;
+    assert_eq!(reply.content_type, "application/grpc");
+    assert_eq!(reply.grpc.as_ref().map(|g| g.status), Some(5));
+    assert_eq!(reply.trailers.len(), 2);
+    assert_eq!(
+        reply.delivery.fault.map(|f| f.how),
+        Some(Failing::ResetStream)
+    );
+}
+
+#[test]
+fn what_is_of_the_other_http_is_said() {
+    let text = "node.web.app.http2 = true\n[node.web.app.route.\"/a\"]\nchunked = true\nraw = \"x\"\n\
+                grpc = { status = 17, code = 1 }";
+    let said = lines(&mistakes(&small(text)));
+    for part in [
+        "`chunked` is of HTTP/1.1",
+        "`raw` is of HTTP/1.1",
+        "`status` is out of range",
+        "unknown key `code`",
+    ] {
+        assert!(said.contains(part), "{part} in\n{said}");
+    }
+    assert_eq!(said.lines().count(), 4, "{said}");
+    let text = "node.web.app.max-concurrent-streams = 1\n[node.web.app.route.\"/a\"]\ngrpc = {}\n\
+                trailers = { x = \"1\" }\nfault = \"reset-stream\"";
+    let said = lines(&mistakes(&small(text)));
+    for part in [
+        "HTTP/1.1 has no streams",
+        "`grpc` is of HTTP/2",
+        "`trailers` is of HTTP/2",
+    ] {
+        assert!(said.contains(part), "{part} in\n{said}");
+    }
+    assert_eq!(said.lines().count(), 4, "{said}");
+    let step = small("").replace(
+        "user = { get = \"http://203.192.1.60/\" }",
+        "user = { request = { url = \"http://203.192.1.60/\", grpc = true, method = \"GET\" } }",
+    );
+    let said = lines(&mistakes(&step));
+    assert!(said.contains("a gRPC call is always a POST"), "{said}");
+}

@@ -8,10 +8,17 @@ pub(super) fn comment(message: &Http2Message, ends: &Ends) -> Option<String> {
     let Ends { from, to, .. } = ends;
     let Http2Message { stream, kind, .. } = message;
     match kind {
-        Http2Kind::Preface => Some(format!(
-            "HTTP/2 connection preface: {from} speaks HTTP/2 from its first byte on. With TLS, ALPN has settled that \
-             before; there is no upgrade and no round trip for it."
-        )),
+        Http2Kind::Preface => {
+            let known = if message.inside_tls {
+                "With TLS, ALPN has settled that before"
+            } else {
+                "In plain text nothing has settled that: it knows beforehand that the other side does (RFC 9113 §3.3)"
+            };
+            Some(format!(
+                "HTTP/2 connection preface: {from} speaks HTTP/2 from its first byte on. {known}; there is no upgrade and \
+                 no round trip for it."
+            ))
+        }
         Http2Kind::Settings { ack: false, values } => Some(settings(values, from, to)),
         Http2Kind::RstStream { .. } => Some(format!(
             "{}: {from} gives up stream {stream}; the connection and its other streams go on.",

@@ -21,7 +21,7 @@ pub(super) enum Refusal {
     /// 463: more than 30 addresses in X-Forwarded-For.
     TooManyAddresses,
     /// 464: what the client speaks does not go with what the target group does.
-    Mismatch,
+    Mismatch(&'static str),
     /// 501: a transfer coding other than chunked and identity.
     NotImplemented,
     /// 505: neither HTTP/1 nor HTTP/2.
@@ -41,7 +41,7 @@ impl Refusal {
             Self::RequestTimeout => "the rest of the request did not come before the idle timeout",
             Self::TargetTooLong => "the request line is longer than 16 KiB",
             Self::TooManyAddresses => "more than 30 addresses in X-Forwarded-For",
-            Self::Mismatch => "gRPC is not for a target group that speaks HTTP/1.1",
+            Self::Mismatch(why) => why,
             Self::NotImplemented => "a transfer coding other than chunked and identity",
             Self::Version => "not a version of HTTP that is spoken here",
             Self::NoTarget => "the target group has no registered target",
@@ -58,7 +58,7 @@ impl Refusal {
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             // AWS's own; every number from 100 to 999 is a status code.
             Self::TooManyAddresses => StatusCode::from_u16(463).unwrap_or(StatusCode::BAD_REQUEST),
-            Self::Mismatch => StatusCode::from_u16(464).unwrap_or(StatusCode::BAD_REQUEST),
+            Self::Mismatch(_) => StatusCode::from_u16(464).unwrap_or(StatusCode::BAD_REQUEST),
             Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::NoTarget => StatusCode::SERVICE_UNAVAILABLE,

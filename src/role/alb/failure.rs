@@ -33,6 +33,12 @@ pub(super) enum Failure {
     /// FIN with a request outstanding.
     #[error("the target closed the connection (FIN) while a request was outstanding{}", after(*.0))]
     Closed(u64),
+    /// RST_STREAM, with this error code, before there was a response (RFC 9113 §6.4).
+    #[error("the target reset the stream (RST_STREAM, {0})")]
+    StreamReset(String),
+    /// GOAWAY, with this error code, which did not reach as far as this stream (RFC 9113 §6.8).
+    #[error("the target took no more streams on this connection (GOAWAY, {0})")]
+    GoneAway(String),
     /// FIN or RST within the body.
     #[error("the target ended the connection with {0} bytes of the body missing")]
     CutShort(u64),
@@ -81,6 +87,8 @@ impl Failure {
             | Self::Tls(_)
             | Self::Reset(_)
             | Self::Closed(_)
+            | Self::StreamReset(_)
+            | Self::GoneAway(_)
             | Self::CutShort(_)
             | Self::Malformed(_)
             | Self::HeadTooLong
@@ -154,6 +162,8 @@ mod tests {
                 504,
             ),
             (Failure::CutShort(40), 502),
+            (Failure::StreamReset("CANCEL".into()), 502),
+            (Failure::GoneAway("NO_ERROR".into()), 502),
         ] {
             assert_eq!(failure.status(), status, "{failure}");
         }

@@ -12,13 +12,16 @@ use super::under_way::{UnderWay, Work};
 use crate::event::{Balancing, Fact, Flow, HealthReason, HealthState};
 use crate::name::Name;
 use crate::role::Node;
-use crate::role::config::{Algorithm, Target, TargetGroup};
+use crate::role::config::{Algorithm, Target, TargetGroup, TargetProtocol};
 use crate::time::Instant;
+use crate::tls::client::ClientSetup;
 
 /// A target group at work.
 pub(super) struct Group {
     node: Node,
     pub(super) config: TargetGroup,
+    /// How TLS is spoken with its targets, or for their probes; `None` when it is with neither.
+    tls: Option<Rc<ClientSetup>>,
     /// The availability zone of this node of the load balancer.
     zone: Option<String>,
     members: RefCell<Vec<Member>>,
@@ -55,11 +58,17 @@ pub(super) struct Chosen {
 
 impl Group {
     /// Registers the group's targets. What is to be checked is probed from now on.
-    pub(super) fn start(node: Node, config: TargetGroup, zone: Option<String>) -> Rc<Self> {
+    pub(super) fn start(
+        node: Node,
+        config: TargetGroup,
+        tls: Option<Rc<ClientSetup>>,
+        zone: Option<String>,
+    ) -> Rc<Self> {
         let targets = config.targets.clone();
         let group = Rc::new(Self {
             node,
             config,
+            tls,
             zone,
             members: RefCell::default(),
             registered: Cell::new(0),
@@ -282,6 +291,12 @@ impl Group {
         members
             .iter()
             .any(|m| m.number == number && !m.is_draining())
+    }
+
+    /// How TLS is spoken with its targets; `None` when requests go to them in plain text.
+    pub(super) fn tls_of_targets(&self) -> Option<&Rc<ClientSetup>> {
+        let wanted = self.config.protocol == TargetProtocol::Https;
+        self.tls.as_ref().filter(|_| wanted)
     }
 
     pub(super) const fn node(&self) -> &Node {

@@ -15,20 +15,21 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::mem;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use hyper::body::Body as _;
 
 use super::Node;
-use super::config::{Alb, Target};
+use super::config::{Alb, ProtocolVersion, Target};
+
 use super::http::{Body, empty, response_head};
 use crate::event::{CertificateFacts, Fact, Flow, Serving};
 use crate::stack::TcpStream;
 use crate::time::Instant;
 use crate::tls::client::ClientSetup;
 use crate::tls::server::{self, ServerSetup};
+use crate::wire::grpc;
 use crate::wire::http1::{RequestHead, ResponseHead};
 
 mod access_log;
@@ -68,7 +69,7 @@ const BACKLOG: usize = 4096;
 const LINGERS: Duration = Duration::from_secs(30);
 
 /// Starts the load balancer on `node`. `sides` are the TLS sides of its listeners, `None` for HTTP, in their order;
-/// `behind` is how it speaks TLS with the targets that want it.
+/// `behind` is how it speaks TLS with the targets of each group that wants it, by the group's name.
 ///
 /// # Errors
 /// When a port is taken, or a listener forwards to a target group that there is not.
@@ -76,12 +77,12 @@ pub fn start(
     node: Node,
     config: &Alb,
     sides: Vec<Option<ServerSetup>>,
-    behind: BTreeMap<SocketAddr, Rc<ClientSetup>>,
+    behind: &BTreeMap<String, Rc<ClientSetup>>,
 ) -> io::Result<LoadBalancer> {
     let mut fronts = Vec::new();
     let config = Rc::new(config.clone());
-    let pool = Pool::new(node.clone(), config.attributes.idle_timeout, behind);
-    let groups = route::groups(&node, &config);
+    let pool = Pool::new(node.clone(), config.attributes.idle_timeout);
+    let groups = route::groups(&node, &config, behind);
     for (listener, tls) in config.listeners.iter().zip(sides) {
         let socket = node.host.listen(listener.port, BACKLOG)?;
         let front = Rc::new(Front {
@@ -347,10 +348,7 @@ impl Front {
             }
             Routed::Nowhere => return Err(Refusal::NoTarget),
         };
-        // Target groups speak HTTP/1.1, which has no trailers of gRPC's kind (AWS "Target groups", "Protocol version").
-        if request.http2 && is_grpc(&request.head) {
-            return Err(Refusal::Mismatch);
-        }
+        fits(to.group.config.version, &request)?;
         self.node.fact(Fact::TargetChosen {
             group: to.group.config.name.clone(),
             target: to.chosen.target.clone(),
@@ -361,12 +359,19 @@ impl Front {
         let mut head = request.head;
         head.fields = fields;
         headers::leave_front(&mut head, request.upgrade.as_deref());
+        if request.http2 && to.group.config.version == ProtocolVersion::Http1 {
+            // It says that the client understands trailers; over HTTP/1.1 it would be of the target's connection
+            // (RFC 9110 §10.1.4).
+            head.fields.remove("te");
+        }
         let asked = ToTarget {
             head,
             body: request.body,
             reuse: request.reuse,
         };
-        let exchange = self.pool.exchange(to.chosen.address, asked, record);
+        let exchange = self
+            .pool
+            .exchange(&to.group, to.chosen.address, asked, record);
         let exchanged = to.chosen.under_way.unless_ended(exchange).await;
         let exchanged = exchanged.unwrap_or_else(|| Err(self.deregistered(&to.chosen)));
         let answer = exchanged.map_err(|failure| Refusal::Target(failure.status()))?;
@@ -427,8 +432,28 @@ fn view(flow: Flow, head: &RequestHead) -> RequestView<'_> {
     }
 }
 
+/// Whether a request can go to targets that speak this HTTP (AWS "Target groups for your Application Load Balancers",
+/// "Protocol version").
+fn fits(version: ProtocolVersion, request: &Request) -> Result<(), Refusal> {
+    let grpc = request.http2 && is_grpc(&request.head);
+    let why = match version {
+        ProtocolVersion::Http1 if grpc => "gRPC is not for a target group that speaks HTTP/1.1",
+        ProtocolVersion::Http2 if !request.http2 => {
+            "HTTP/1.1 is not for a target group that speaks HTTP/2"
+        }
+        ProtocolVersion::Grpc if !request.http2 => {
+            "HTTP/1.1 is not for a target group that speaks gRPC"
+        }
+        ProtocolVersion::Grpc if request.head.method != "POST" => {
+            "a target group that speaks gRPC takes POST only"
+        }
+        ProtocolVersion::Http1 | ProtocolVersion::Http2 | ProtocolVersion::Grpc => return Ok(()),
+    };
+    Err(Refusal::Mismatch(why))
+}
+
 /// Whether a request that came as HTTP/2 is one of gRPC.
 fn is_grpc(head: &RequestHead) -> bool {
     let kind = head.fields.get("content-type");
-    kind.is_some_and(|k| k.starts_with(b"application/grpc"))
+    kind.is_some_and(|k| k.starts_with(grpc::CONTENT_TYPE.as_bytes()))
 }

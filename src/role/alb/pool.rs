@@ -1,6 +1,7 @@
 //! Connections to targets. Each node of a load balancer has one pool, which all its clients' connections share: opened
 //! on demand, never before, and used again when idle (AWS "How Elastic Load Balancing works", "HTTP connections"). A
-//! connection carries one request at a time: there is no pipelining towards targets. The life of an exchange:
+//! connection that speaks HTTP/1.1 carries one request at a time: there is no pipelining towards targets. One of HTTP/2
+//! carries many: `http2`. The life of an exchange over HTTP/1.1:
 //!
 //! 1. `idle`: the idle connection that was used last is taken. Those that are not needed reach the idle timeout, and
 //!    the one taken is the one whose target has had the least time to close it.
@@ -23,8 +24,10 @@ use std::time::Duration;
 use super::access_log::Record;
 use super::exchange::{FromTarget, ToTarget};
 use super::failure::Failure;
+use super::group::Group;
 use crate::event::{Fact, Flow};
 use crate::role::Node;
+use crate::role::config::ProtocolVersion;
 use crate::role::http::{Duplex, empty, full, within};
 use crate::tls::client::ClientSetup;
 use crate::wire::http1::{Framing, RequestHead};
@@ -32,6 +35,7 @@ use crate::wire::http1::{Framing, RequestHead};
 mod body;
 mod connection;
 mod http1;
+mod http2;
 mod tls;
 
 use body::TargetBody;
@@ -49,13 +53,16 @@ const WHOLE_MAX: u64 = 1024;
 pub(super) struct Pool {
     node: Node,
     idle_timeout: Duration,
-    /// How TLS is spoken with the targets that want it (AWS "Target groups", protocol HTTPS).
-    tls: BTreeMap<SocketAddr, Rc<ClientSetup>>,
-    /// By target, in the order in which they became idle.
-    idle: RefCell<BTreeMap<SocketAddr, Vec<Rc<Idle>>>>,
+    /// Of HTTP/1.1, by target, in the order in which they became idle.
+    idle: RefCell<BTreeMap<Key, Vec<Rc<Idle>>>>,
+    /// Of HTTP/2.
+    multiplexed: http2::Multiplexed,
     /// Nobody will ask again: what becomes idle is closed.
     over: Cell<bool>,
 }
+
+/// A target, and whether TLS is spoken with it: two groups may differ in that.
+type Key = (SocketAddr, bool);
 
 /// A connection that waits for a request.
 struct Idle {
@@ -67,22 +74,20 @@ struct Idle {
 
 impl Pool {
     /// An empty pool for `node`.
-    pub(super) fn new(
-        node: Node,
-        idle_timeout: Duration,
-        tls: BTreeMap<SocketAddr, Rc<ClientSetup>>,
-    ) -> Rc<Self> {
+    pub(super) fn new(node: Node, idle_timeout: Duration) -> Rc<Self> {
         let pool = Rc::new(Self {
             node,
             idle_timeout,
-            tls,
             idle: RefCell::default(),
+            multiplexed: RefCell::default(),
             over: Cell::new(false),
         });
         let own = pool.clone();
         pool.node.executor.spawn(async move {
             own.node.executor.scenario_over().await;
             own.over.set(true);
+            // Without senders they take leave by themselves, when their streams have ended.
+            drop(own.multiplexed.take());
             let idle = own.idle.take();
             for waiting in idle.into_values().flatten() {
                 waiting.close();
@@ -91,18 +96,29 @@ impl Pool {
         pool
     }
 
-    /// Sends a request to the target at `address` and waits for its response.
+    /// Sends a request to the target of `group` at `address`, as targets of that group are spoken to, and waits for its
+    /// response.
     ///
     /// # Errors
     /// Why there is none: the fact has been told.
     pub(super) async fn exchange(
         self: &Rc<Self>,
+        group: &Rc<Group>,
         address: SocketAddr,
         request: ToTarget,
         record: &mut Record,
     ) -> Result<FromTarget, Failure> {
         let mut flow = None;
-        let result = self.try_exchange(address, request, record, &mut flow).await;
+        let result = match group.config.version {
+            ProtocolVersion::Http1 => {
+                self.exchange_http1(group, address, request, record, &mut flow)
+                    .await
+            }
+            ProtocolVersion::Http2 | ProtocolVersion::Grpc => {
+                self.exchange_http2(group, address, request, record, &mut flow)
+                    .await
+            }
+        };
         if let Err(failure) = &result {
             self.node.fact(Fact::TargetFailed {
                 target: address,
@@ -114,17 +130,19 @@ impl Pool {
         result
     }
 
-    async fn try_exchange(
+    async fn exchange_http1(
         self: &Rc<Self>,
+        group: &Rc<Group>,
         address: SocketAddr,
         request: ToTarget,
         record: &mut Record,
         flow: &mut Option<Flow>,
     ) -> Result<FromTarget, Failure> {
         // Dropped, and so closed, when anything goes wrong, and when the client does not wait for the end.
-        let mut connection = match self.take_idle(address) {
+        let tls = group.tls_of_targets();
+        let mut connection = match self.take_idle((address, tls.is_some())) {
             Some(connection) => connection,
-            None => self.connect(address).await?,
+            None => self.connect(tls, group.config.version, address).await?,
         };
         *flow = Some(connection.flow);
         let RequestHead { method, target, .. } = &request.head;
@@ -175,9 +193,9 @@ impl Pool {
     }
 
     /// The idle connection that was used last and is still open.
-    fn take_idle(&self, address: SocketAddr) -> Option<Connection> {
+    fn take_idle(&self, key: Key) -> Option<Connection> {
         loop {
-            let waiting = self.idle.borrow_mut().get_mut(&address)?.pop()?;
+            let waiting = self.idle.borrow_mut().get_mut(&key)?.pop()?;
             let Some(mut connection) = waiting.take() else {
                 continue;
             };
@@ -195,20 +213,18 @@ impl Pool {
             connection.close();
             return;
         }
-        let address = connection.flow.remote;
+        let key = (connection.flow.remote, connection.tls);
         let waiting = Rc::new(Idle {
             connection: RefCell::new(Some(connection)),
             watcher: RefCell::default(),
         });
         let mut idle = self.idle.borrow_mut();
-        idle.entry(address).or_default().push(waiting.clone());
-        self.node
-            .executor
-            .spawn(self.clone().watch(address, waiting));
+        idle.entry(key).or_default().push(waiting.clone());
+        self.node.executor.spawn(self.clone().watch(key, waiting));
     }
 
     /// Waits until an idle connection is taken, or is to be closed.
-    async fn watch(self: Rc<Self>, address: SocketAddr, waiting: Rc<Idle>) {
+    async fn watch(self: Rc<Self>, key: Key, waiting: Rc<Idle>) {
         let mut timeout = pin!(self.node.clock.sleep(self.idle_timeout));
         let ended = poll_fn(|cx| {
             waiting.watcher.replace(Some(cx.waker().clone()));
@@ -223,14 +239,19 @@ impl Pool {
         })
         .await;
         if ended {
-            if let Some(idle) = self.idle.borrow_mut().get_mut(&address) {
+            if let Some(idle) = self.idle.borrow_mut().get_mut(&key) {
                 idle.retain(|other| !Rc::ptr_eq(other, &waiting));
             }
             waiting.close();
         }
     }
 
-    async fn connect(&self, remote: SocketAddr) -> Result<Connection, Failure> {
+    async fn connect(
+        &self,
+        tls: Option<&Rc<ClientSetup>>,
+        version: ProtocolVersion,
+        remote: SocketAddr,
+    ) -> Result<Connection, Failure> {
         let attempt = async {
             let connect = self.node.host.connect(remote)?;
             if let Some(flow) = connect.flow() {
@@ -256,9 +277,8 @@ impl Pool {
         };
         let flow = stream.flow();
         self.node.fact(Fact::Connected(flow));
-        let tls = self.tls.get(&remote);
         let secured: Box<dyn Duplex> = match tls {
-            Some(setup) => tls::secure(&self.node, setup, stream).await?,
+            Some(setup) => tls::secure(&self.node, setup, version, stream).await?,
             None => Box::new(stream),
         };
         let node = self.node.clone();

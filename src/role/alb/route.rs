@@ -14,14 +14,20 @@ use crate::role::Node;
 use crate::role::config::{
     Action, Alb, Forward, Listener, Stickiness, StickinessKind, TargetGroup,
 };
+use crate::tls::client::ClientSetup;
 
 /// The target groups of one node of a load balancer, by name.
 pub(super) type Groups = BTreeMap<String, Rc<Group>>;
 
-/// Registers the targets of all groups.
-pub(super) fn groups(node: &Node, config: &Alb) -> Groups {
+/// Registers the targets of all groups. `behind` is how TLS is spoken with those of each group that want it.
+pub(super) fn groups(
+    node: &Node,
+    config: &Alb,
+    behind: &BTreeMap<String, Rc<ClientSetup>>,
+) -> Groups {
     let start = |group: &TargetGroup| {
-        let started = Group::start(node.clone(), group.clone(), config.zone.clone());
+        let (tls, zone) = (behind.get(&group.name).cloned(), config.zone.clone());
+        let started = Group::start(node.clone(), group.clone(), tls, zone);
         (group.name.clone(), started)
     };
     config.target_groups.iter().map(start).collect()

@@ -27,7 +27,8 @@ impl From<Failing> for Then {
     fn from(failing: Failing) -> Self {
         match failing {
             Failing::Silence => Self::Silence,
-            Failing::Reset => Self::Reset,
+            // Over HTTP/1.1 a request has its connection for itself: there is no smaller part to reset.
+            Failing::Reset | Failing::ResetStream => Self::Reset,
             Failing::Close => Self::Leave,
         }
     }
@@ -123,7 +124,7 @@ fn body_of(reply: &Reply, request: &RequestHead) -> Vec<u8> {
     content(&reply.body)
 }
 
-fn content(content: &Content) -> Vec<u8> {
+pub(super) fn content(content: &Content) -> Vec<u8> {
     const LINE: &[u8] = b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n";
     match content {
         Content::Text(text) => text.clone().into_bytes(),

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper::header::{COOKIE, HOST, USER_AGENT};
-use hyper::{Method, Request, Response, Uri, Version};
+use hyper::{HeaderMap, Method, Request, Response, Uri, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::cookies::Cookies;
@@ -199,19 +199,26 @@ impl Whole {
 pub(super) async fn whole(response: hyper::Result<Response<Incoming>>) -> Result<Whole, String> {
     let response = response.map_err(|e| chain(&e))?;
     let status = response.status().as_u16();
-    let headers = response.headers().iter().map(|(name, value)| {
-        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        (name.to_string(), value)
-    });
-    let headers = headers.collect();
+    let headers = listed(response.headers());
     let body = response.into_body().collect().await;
-    let body = body.map_err(|e| chain(&e))?.to_bytes();
+    let body = body.map_err(|e| chain(&e))?;
+    let trailers = body.trailers().map(listed).unwrap_or_default();
+    let body = body.to_bytes();
     Ok(Whole {
         status,
         bytes: body.len() as u64,
         answer: Answer {
             headers,
             body: body[..body.len().min(Whole::KEPT)].to_vec(),
+            trailers,
         },
     })
+}
+
+fn listed(map: &HeaderMap) -> Vec<(String, String)> {
+    let pairs = map.iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        (name.to_string(), value)
+    });
+    pairs.collect()
 }

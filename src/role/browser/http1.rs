@@ -121,6 +121,7 @@ impl Browser {
                 answer: Answer {
                     headers: response.fields.listed(),
                     body: body.start,
+                    trailers: Vec::new(),
                 },
             },
             reusable: reusable && response.status != 101,

@@ -92,6 +92,7 @@ impl Browser {
                     answer: Answer {
                         headers: head.fields.listed(),
                         body: body.start,
+                        trailers: Vec::new(),
                     },
                 })
             };

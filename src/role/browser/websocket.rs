@@ -90,6 +90,7 @@ impl Browser {
             answer: Answer {
                 headers: answer.fields.listed(),
                 body,
+                trailers: Vec::new(),
             },
         };
         let (node, cookies) = (&self.node, &self.cookies);

@@ -1,6 +1,5 @@
 //! Load balancers.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::tls::config::{ClientTls, ServerTls, Validation, Validator};
@@ -13,8 +12,8 @@ mod rule;
 
 pub use attributes::{Attributes, DesyncMode, ForwardedFor};
 pub use group::{
-    Algorithm, HealthCheck, HealthyMinimum, Stickiness, StickinessKind, Target, TargetGroup,
-    TargetProtocol,
+    Algorithm, HealthCheck, HealthyMinimum, ProtocolVersion, Stickiness, StickinessKind, Target,
+    TargetGroup, TargetProtocol,
 };
 pub use pattern::Pattern;
 pub use rule::{
@@ -41,10 +40,11 @@ pub struct Alb {
 }
 
 impl Alb {
-    /// How TLS is spoken with each target that wants it: by the policy that follows from the listener's, and without a
-    /// look at the certificate (AWS "Target groups for your Application Load Balancers").
+    /// How TLS is spoken with the targets of each group that wants it, by the group's name: by the policy that follows
+    /// from the listener's, and without a look at the certificate (AWS "Target groups for your Application Load
+    /// Balancers").
     #[must_use]
-    pub fn behind(&self) -> Vec<(SocketAddr, ClientTls)> {
+    pub fn behind(&self) -> Vec<(String, ClientTls)> {
         let front = self.listeners.iter().find_map(|l| l.tls.as_ref());
         let policy = policy::behind(front.and_then(|tls| tls.policy.as_deref()));
         // The policies that there are behind have names in the table.
@@ -65,16 +65,22 @@ impl Alb {
             },
             ..ClientTls::default()
         };
-        let mut all = Vec::new();
-        for group in &self.target_groups {
-            match group.protocol {
-                TargetProtocol::Http => {}
-                TargetProtocol::Https => {
-                    all.extend(group.targets.iter().map(|t| (t.address, tls.clone())));
-                }
-            }
-        }
-        all
+        let wanted = |g: &&TargetGroup| match g.protocol {
+            TargetProtocol::Http => false,
+            TargetProtocol::Https => true,
+        };
+        let groups = self.target_groups.iter().filter(wanted);
+        let each = groups.map(|group| {
+            let alpn = group.version.alpn();
+            (
+                group.name.clone(),
+                ClientTls {
+                    alpn,
+                    ..tls.clone()
+                },
+            )
+        });
+        each.collect()
     }
 }
 

@@ -12,6 +12,11 @@ pub struct App {
     pub port: u16,
     /// How it speaks TLS; `None` for plain HTTP.
     pub tls: Option<Box<ServerTls>>,
+    /// Whether it speaks HTTP/2: over TLS with those who agree to it by ALPN, in plain text with everybody, by prior
+    /// knowledge.
+    pub http2: bool,
+    /// Streams of an HTTP/2 connection that may be open at once (SETTINGS_MAX_CONCURRENT_STREAMS), where it says.
+    pub streams: Option<u32>,
     /// How long it works on a request, where the answer does not say otherwise.
     pub takes: Duration,
     /// What it answers, by path; other paths get 404. A path that ends in `*` stands for all that begin so.
@@ -87,10 +92,23 @@ pub struct Reply {
     pub body: Content,
     /// Further headers, in order.
     pub headers: Vec<(String, String)>,
+    /// Over HTTP/2: fields behind the body.
+    pub trailers: Vec<(String, String)>,
+    /// It answers a gRPC call: the body is a message, and this is behind it.
+    pub grpc: Option<Grpc>,
     /// How long it works on it, where that is its own.
     pub takes: Option<Duration>,
     /// How it goes over the wire.
     pub delivery: Delivery,
+}
+
+/// How a gRPC call ends (gRPC, "Status codes and their use in gRPC").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grpc {
+    /// From 0, which is OK, to 16.
+    pub status: u8,
+    /// Words about it; may be empty.
+    pub message: String,
 }
 
 /// A body.
@@ -147,6 +165,8 @@ pub enum Failing {
     Reset,
     /// The connection is closed.
     Close,
+    /// Over HTTP/2: the stream is reset, by RST_STREAM with INTERNAL_ERROR; the connection lives on.
+    ResetStream,
 }
 
 impl App {
@@ -156,6 +176,8 @@ impl App {
         Self {
             port,
             tls: None,
+            http2: false,
+            streams: None,
             takes: Duration::ZERO,
             routes: BTreeMap::new(),
             hosts: Vec::new(),
@@ -187,8 +209,23 @@ impl Reply {
             content_type: "text/plain".into(),
             body: Content::Text(body.into()),
             headers: Vec::new(),
+            trailers: Vec::new(),
+            grpc: None,
             takes: None,
             delivery: Delivery::default(),
+        }
+    }
+
+    /// What gRPC's servers answer to a call of a method that they have not.
+    #[must_use]
+    pub fn unimplemented() -> Self {
+        Self {
+            content_type: "application/grpc".into(),
+            grpc: Some(Grpc {
+                status: 12,
+                message: "unknown method".into(),
+            }),
+            ..Self::text(200, "")
         }
     }
 }

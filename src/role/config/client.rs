@@ -41,6 +41,10 @@ impl Errand {
     #[must_use]
     pub fn as_curl(&self) -> Option<Vec<String>> {
         let Self::Ask(ask) = self else { return None };
+        // No word of a command line can say NUL, as a message of gRPC has it in front.
+        if ask.body.as_ref().is_some_and(|body| body.contains(&0)) {
+            return None;
+        }
         let mut words = vec!["curl".to_owned(), "-sS".to_owned()];
         let mut option = |parts: &[&str]| words.extend(parts.iter().map(|p| (*p).to_owned()));
         if ask.method != "GET" {

@@ -1,5 +1,5 @@
-//! HTTP/2 at the front of a load balancer: each request, on a stream of its own, becomes an HTTP/1.1 request to a
-//! target (AWS "Listeners for your Application Load Balancers", "HTTP headers and Application Load Balancers").
+//! HTTP/2 at the front of a load balancer: each request, on a stream of its own, takes the form of HTTP/1.1 and goes to a
+//! target, in whatever HTTP that speaks (AWS "Listeners for your Application Load Balancers", "HTTP headers and Application Load Balancers").
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -20,14 +20,15 @@ use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response, Uri, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::event::{Fact, Serving};
+use crate::event::{Fact, RequestKind, Serving};
 use crate::role::Node;
+use crate::role::alb::access_log::Record;
 use crate::role::alb::error::Refusal;
 use crate::role::alb::exchange::FromTarget;
-use crate::role::alb::{Client, Front, Request as Asked};
+use crate::role::alb::{Client, Front, Request as Asked, is_grpc};
 use crate::role::http::{Body, Io, Timer, close, hyper_response, incoming, request_head};
-use crate::role::http2::{Shared, Tasks};
-use crate::time::{Clock, Instant, Sleep};
+use crate::role::http2::{Open, Shared, Streams, Tasks};
+use crate::time::{Clock, Instant};
 
 /// Streams of one connection that may be open at once (SETTINGS_MAX_CONCURRENT_STREAMS).
 const STREAMS_AT_ONCE: u32 = 128;
@@ -67,6 +68,9 @@ impl Front {
             let (head, body) = request_head(as_http1(request).map(incoming));
             async move {
                 let mut record = front.begin(&client, &head, "HTTP/2.0");
+                if is_grpc(&head) {
+                    record.with(|entry| entry.kind = RequestKind::Grpcs);
+                }
                 let request = Asked {
                     head,
                     body,
@@ -82,8 +86,19 @@ impl Front {
                 };
                 let mut written = Vec::new();
                 head.write(&mut written);
-                record
-                    .complete(written.len() as u64 + body.size_hint().exact().unwrap_or_default());
+                let sent = written.len() as u64;
+                let body: Body = match body.size_hint().exact() {
+                    Some(length) => {
+                        record.complete(sent + length);
+                        body
+                    }
+                    // How long it is shows at its end.
+                    None => Box::pin(Counted {
+                        body,
+                        sent,
+                        record: Some(record),
+                    }),
+                };
                 hyper_response(&head, body)
             }
         })
@@ -113,60 +128,30 @@ struct Limits {
     idle: Duration,
 }
 
-/// What is known of the streams of a connection.
-struct Streams {
+/// The limit that the requests of a connection have reached.
+struct Reached {
     clock: Clock,
-    open: Cell<usize>,
-    /// When the last one ended.
-    rested: Cell<Instant>,
     requests: Cell<usize>,
-    /// The limit that was reached by a request.
-    reached: Cell<Option<Limit>>,
+    limit: Cell<Option<Limit>>,
 }
 
-impl Streams {
-    /// A request came: a stream is open until what is returned is dropped.
-    fn begin(self: &Rc<Self>, limits: &Limits) -> Open {
-        self.open.set(self.open.get() + 1);
+impl Reached {
+    fn new(clock: &Clock) -> Rc<Self> {
+        Rc::new(Self {
+            clock: clock.clone(),
+            requests: Cell::new(0),
+            limit: Cell::new(None),
+        })
+    }
+
+    /// A request came.
+    fn count(&self, limits: &Limits) {
         self.requests.set(self.requests.get() + 1);
         if self.requests.get() >= limits.requests {
-            self.reached.set(Some(Limit::Requests(limits.requests)));
+            self.limit.set(Some(Limit::Requests(limits.requests)));
         } else if self.clock.now() >= limits.until {
-            self.reached.set(Some(Limit::Until(limits.until)));
+            self.limit.set(Some(Limit::Until(limits.until)));
         }
-        Open(self.clone())
-    }
-
-    /// Ready when no stream has been open for `idle`.
-    fn poll_idle(
-        &self,
-        cx: &mut Context<'_>,
-        idle: Duration,
-        timer: &mut Option<Sleep>,
-    ) -> Poll<()> {
-        loop {
-            let now = self.clock.now();
-            if self.open.get() > 0 {
-                self.rested.set(now);
-            }
-            let due = self.rested.get() + idle;
-            if now >= due {
-                return Poll::Ready(());
-            }
-            let sleep = timer.get_or_insert_with(|| self.clock.sleep_until(due));
-            ready!(Pin::new(sleep).poll(cx));
-            *timer = None;
-        }
-    }
-}
-
-/// An open stream.
-struct Open(Rc<Streams>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.open.set(self.0.open.get() - 1);
-        self.0.rested.set(self.0.clock.now());
     }
 }
 
@@ -196,6 +181,47 @@ impl hyper::body::Body for Held {
     }
 }
 
+/// A response's body whose length nobody told: with its end the access log entry is written.
+struct Counted {
+    body: Body,
+    sent: u64,
+    record: Option<Record>,
+}
+
+impl hyper::body::Body for Counted {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let frame = ready!(self.body.as_mut().poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            self.sent += length as u64;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        // The last word is the record's: at the end of a run nothing is written.
+        if let Some(mut record) = self.record.take() {
+            record.with(|entry| entry.sent_bytes = self.sent);
+        }
+    }
+}
+
 /// Serves one connection to its end. `leaving` is told of the limit that ends it.
 async fn serve<S, F>(
     node: &Node,
@@ -209,17 +235,12 @@ async fn serve<S, F>(
 {
     let stream = Shared::new(stream);
     let tasks = Tasks::new(node.executor.clone());
-    let streams = Rc::new(Streams {
-        clock: node.clock.clone(),
-        open: Cell::new(0),
-        rested: Cell::new(node.clock.now()),
-        requests: Cell::new(0),
-        reached: Cell::new(None),
-    });
+    let (streams, reached) = (Streams::new(&node.clock), Reached::new(&node.clock));
     let idle = limits.idle;
-    let opened = streams.clone();
+    let (opened, counted) = (streams.clone(), reached.clone());
     let service = service_fn(move |request| {
-        let open = opened.begin(&limits);
+        let open = opened.begin();
+        counted.count(&limits);
         let response = handle(request);
         async move {
             let response = without_connection_headers(response.await);
@@ -244,7 +265,7 @@ async fn serve<S, F>(
             if left {
                 return Poll::Pending;
             }
-            let limit = match streams.reached.get() {
+            let limit = match reached.limit.get() {
                 Some(limit) => limit,
                 None => {
                     ready!(streams.poll_idle(cx, idle, &mut timer));
@@ -274,8 +295,11 @@ fn as_http1<B>(request: Request<B>) -> Request<B> {
     }
     let target = uri.path_and_query;
     head.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
-    // It speaks of the front connection only, and may be there with the value "trailers" (§8.2.2).
-    head.headers.remove(TE);
+    // It may be there with the value "trailers" only (§8.2.2); gRPC's servers want to see that.
+    let te = head.headers.remove(TE);
+    if let Some(te) = te.filter(|te| te == "trailers") {
+        head.headers.insert(TE, te);
+    }
     let cookies = head.headers.get_all(COOKIE).iter();
     let cookies: Vec<&[u8]> = cookies.map(HeaderValue::as_bytes).collect();
     if cookies.len() > 1
@@ -313,8 +337,6 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
-
     use super::*;
     use crate::time::UnixSeconds;
 
@@ -333,7 +355,8 @@ mod tests {
         assert_eq!(request.version(), Version::HTTP_11);
         assert_eq!(request.uri().to_string(), "/a?b=c");
         let headers: Vec<_> = request.headers().iter().collect();
-        assert_eq!(headers.len(), 3, "{headers:?}");
+        assert_eq!(headers.len(), 4, "{headers:?}");
+        assert_eq!(request.headers()[TE], "trailers");
         assert_eq!(request.headers()[HOST], "your-app.com");
         assert_eq!(request.headers()[COOKIE], "a=1; b=2");
         assert_eq!(request.headers()["x-own"], "kept");
@@ -354,60 +377,22 @@ mod tests {
         assert_eq!(names, ["server"]);
     }
 
-    /// An open stream holds the connection; the idle timeout begins when the last one ends.
     #[test]
-    fn a_connection_without_streams_is_idle() {
+    fn the_last_request_is_one_after_the_client_keep_alive_duration_or_one_of_many() {
         let clock = Clock::new(UnixSeconds(0));
-        let idle = Duration::from_secs(60);
-        let limits = Limits {
-            requests: 2,
-            until: Instant::ZERO + Duration::from_secs(3600),
-            idle,
-        };
-        let streams = Rc::new(Streams {
-            clock: clock.clone(),
-            open: Cell::new(0),
-            rested: Cell::new(clock.now()),
-            requests: Cell::new(0),
-            reached: Cell::new(None),
-        });
-        let mut timer = None;
-        let mut is_idle = |at: u64| {
-            clock.advance(Instant::ZERO + Duration::from_secs(at));
-            let mut cx = Context::from_waker(Waker::noop());
-            streams.poll_idle(&mut cx, idle, &mut timer).is_ready()
-        };
-        assert!(!is_idle(59));
-        let open = streams.begin(&limits);
-        assert!(!is_idle(100));
-        drop(open);
-        assert!(!is_idle(159));
-        assert!(is_idle(160));
-        assert_eq!(streams.reached.get(), None);
-        drop(streams.begin(&limits));
-        assert_eq!(streams.reached.get(), Some(Limit::Requests(2)));
-    }
-
-    #[test]
-    fn a_request_after_the_client_keep_alive_duration_is_the_last() {
-        let clock = Clock::new(UnixSeconds(0));
-        let streams = Rc::new(Streams {
-            clock: clock.clone(),
-            open: Cell::new(0),
-            rested: Cell::new(clock.now()),
-            requests: Cell::new(0),
-            reached: Cell::new(None),
-        });
+        let reached = Reached::new(&clock);
         let until = Instant::ZERO + Duration::from_secs(60);
         let limits = Limits {
-            requests: REQUESTS_MAX,
+            requests: 3,
             until,
             idle: Duration::from_secs(60),
         };
-        drop(streams.begin(&limits));
-        assert_eq!(streams.reached.get(), None);
+        reached.count(&limits);
+        assert_eq!(reached.limit.get(), None);
         clock.advance(until);
-        drop(streams.begin(&limits));
-        assert_eq!(streams.reached.get(), Some(Limit::Until(until)));
+        reached.count(&limits);
+        assert_eq!(reached.limit.get(), Some(Limit::Until(until)));
+        reached.count(&limits);
+        assert_eq!(reached.limit.get(), Some(Limit::Requests(3)));
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Connection {
     /// Gone once it is given away.
     stream: Option<Box<dyn Duplex>>,
     /// Whether TLS is spoken, which takes leave before the FIN.
-    tls: bool,
+    pub(super) tls: bool,
     /// What was read and not used.
     pub(super) read: Vec<u8>,
     /// Requests so far.

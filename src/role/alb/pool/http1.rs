@@ -19,7 +19,7 @@ use crate::wire::http1::{
 };
 
 /// All headers of a response (AWS "Quotas for your Application Load Balancers").
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     line: 32 * 1024,
     field: 32 * 1024,
     head: 32 * 1024,

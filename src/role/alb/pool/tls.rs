@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::event::Fact;
 use crate::role::Node;
 use crate::role::alb::failure::Failure;
+use crate::role::config::ProtocolVersion;
 use crate::role::http::{Duplex, within};
 use crate::stack::TcpStream;
 use crate::tls::client::{self, ClientSetup};
@@ -15,13 +16,14 @@ use crate::tls::client::{self, ClientSetup};
 /// No TLS with the target within this time is a 504 (AWS "Troubleshoot your Application Load Balancers").
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Speaks TLS over `stream`. The target is known by its address, so that no name is sent (RFC 6066 §3).
+/// Speaks TLS over `stream`, and agrees on this HTTP. The target is known by its address, so that no name is sent (RFC 6066 §3).
 ///
 /// # Errors
 /// When that fails, or takes too long.
 pub(super) async fn secure(
     node: &Node,
     setup: &Rc<ClientSetup>,
+    version: ProtocolVersion,
     stream: TcpStream,
 ) -> Result<Box<dyn Duplex>, Failure> {
     let flow = stream.flow();
@@ -45,7 +47,17 @@ pub(super) async fn secure(
             let mut facts = established.facts;
             node.keys_agreed(flow, mem::take(&mut facts.agreed));
             node.tls_established(flow, &facts);
-            Ok(Box::new(established.stream))
+            let agreed = facts.alpn.as_deref() == Some("h2");
+            match version {
+                ProtocolVersion::Http2 | ProtocolVersion::Grpc if !agreed => {
+                    // RFC 9113 §3.2: over TLS, HTTP/2 is what both have agreed on.
+                    let error = "the target did not agree to HTTP/2 (ALPN h2)".to_owned();
+                    Err(Failure::Tls(error))
+                }
+                ProtocolVersion::Http1 | ProtocolVersion::Http2 | ProtocolVersion::Grpc => {
+                    Ok(Box::new(established.stream))
+                }
+            }
         }
         Err(failure) => {
             node.keys_agreed(flow, failure.agreed);

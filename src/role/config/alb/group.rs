@@ -13,6 +13,8 @@ pub struct TargetGroup {
     pub name: String,
     /// How its targets are spoken to.
     pub protocol: TargetProtocol,
+    /// Which HTTP they speak.
+    pub version: ProtocolVersion,
     /// Its registered targets.
     pub targets: Vec<Target>,
     /// How their health is checked. `None` does not check: all are taken for healthy.
@@ -44,6 +46,46 @@ pub enum TargetProtocol {
 impl TargetProtocol {
     /// Both, with their words in lab files: AWS's own.
     pub const WORDS: [(&str, Self); 2] = [("HTTP", Self::Http), ("HTTPS", Self::Https)];
+}
+
+/// Which HTTP targets speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProtocolVersion {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2: by ALPN over TLS, by prior knowledge in plain text (RFC 9113 §3.2, §3.3).
+    Http2,
+    /// gRPC, over HTTP/2.
+    Grpc,
+}
+
+impl ProtocolVersion {
+    /// All, with their words in lab files: AWS's own.
+    pub const WORDS: [(&str, Self); 3] = [
+        (Self::Http1.word(), Self::Http1),
+        (Self::Http2.word(), Self::Http2),
+        (Self::Grpc.word(), Self::Grpc),
+    ];
+
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Http1 => "HTTP1",
+            Self::Http2 => "HTTP2",
+            Self::Grpc => "GRPC",
+        }
+    }
+
+    /// What is offered by ALPN over TLS.
+    #[must_use]
+    pub fn alpn(self) -> Vec<String> {
+        match self {
+            Self::Http1 => vec![],
+            Self::Http2 | Self::Grpc => vec!["h2".to_owned()],
+        }
+    }
 }
 
 /// A registered target.
