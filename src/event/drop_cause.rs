@@ -47,6 +47,8 @@ pub enum DropCause {
     NatPorts,
     /// A NAT gateway does not translate its protocol.
     NatUntranslated,
+    /// An internet gateway has no public address for the machine, or no machine for the public address.
+    NoPublicAddress,
     /// No machine is there: the one that was is off.
     HostGone,
     /// A NIC that tracks connections had no room for another one.
@@ -89,6 +91,7 @@ impl DropCause {
             Self::NatIdle => "nat-idle",
             Self::NatPorts => "nat-ports",
             Self::NatUntranslated => "nat-untranslated",
+            Self::NoPublicAddress => "no-public-address",
             Self::HostGone => "host-gone",
             Self::TrackingFull => "tracking-full",
         }
@@ -120,6 +123,9 @@ impl fmt::Display for DropCause {
             Self::NatIdle => f.write_str("the NAT gateway knows no such connection"),
             Self::NatPorts => f.write_str("the NAT gateway has no port left for its destination"),
             Self::NatUntranslated => f.write_str("the NAT gateway does not translate its protocol"),
+            Self::NoPublicAddress => {
+                f.write_str("the internet gateway has no address to put in place of its own")
+            }
             Self::HostGone => f.write_str("no machine answers for its address"),
             Self::TrackingFull => f.write_str("no room to track another connection"),
         }

@@ -321,8 +321,8 @@ fn has_address(topology: &Topology, node: &Name, address: IpAddr) -> bool {
     let Some(index) = topology.node(node.as_str()) else {
         return false;
     };
-    let nics = &topology.nics;
-    nics.iter().any(|n| n.node == index && n.address == address)
+    let mut nics = topology.nodes[index].nics.iter();
+    nics.any(|nic| topology.reached_by(*nic).any(|a| a == address))
 }
 
 /// Whether `inner` is `outer`, or a container that `outer` publishes.

@@ -14,12 +14,13 @@ pub(super) struct DeclaredLink<'a> {
     pub(super) item: Item<'a>,
     /// Nodes or NICs, in the order of the file.
     pub(super) between: [Item<'a>; 2],
-    pub(super) mtu: usize,
+    /// Where it says one.
+    pub(super) mtu: Option<usize>,
     /// There, from the first end to the second, and back.
     pub(super) impairments: [Vec<Impairment>; 2],
 }
 
-/// The MTU of a link that says nothing else: Ethernet's.
+/// The MTU of a link of which nothing else is said: Ethernet's.
 pub(super) const MTU: usize = 1_500;
 
 /// Reads the table `link`. A link with a mistake is left out.
@@ -35,8 +36,7 @@ fn read_link(item: Item<'_>) -> Option<DeclaredLink<'_>> {
     let mut table = item.fields()?;
     let between = table.required("between", "[\"user\", \"internet\"]");
     let between = between.and_then(ends);
-    // The smallest is the least that IPv4 must carry whole (RFC 791 §3.2), the largest an IPv4 packet.
-    let mtu = table.or("mtu", MTU as u64, |item| item.integer(68..=65_535));
+    let mtu = table.or("mtu", None, |item| mtu(item).map(Some));
     let both = Conditions::read(&mut table);
     let there = one_way(table.optional("there"));
     let back = one_way(table.optional("back"));
@@ -45,9 +45,14 @@ fn read_link(item: Item<'_>) -> Option<DeclaredLink<'_>> {
         name: name?,
         item,
         between: between?,
-        mtu: usize::try_from(mtu?).ok()?,
+        mtu: mtu?,
         impairments: [there?.or(&both).in_order(), back?.or(&both).in_order()],
     })
+}
+
+/// The smallest is the least that IPv4 must carry whole (RFC 791 §3.2), the largest an IPv4 packet.
+pub(super) fn mtu(item: Item<'_>) -> Option<usize> {
+    usize::try_from(item.integer(68..=65_535)?).ok()
 }
 
 fn ends(item: Item<'_>) -> Option<[Item<'_>; 2]> {

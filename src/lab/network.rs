@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::decode::{Fields, Item};
+use super::links;
 use crate::name::Name;
 use crate::net::topology::{Cidr, Forwarding};
 
 mod address;
 mod docker;
+mod gateway;
 mod subnet;
+
+pub(super) use gateway::Gateway;
 
 /// Everything declared.
 pub(super) struct Network<'a> {
@@ -30,6 +34,8 @@ pub(super) struct DeclaredSubnet<'a> {
     pub(super) cidr: Option<Cidr>,
     /// The node that is its router.
     pub(super) router: Option<usize>,
+    /// The MTU of the links in it, where it says one.
+    pub(super) mtu: Option<usize>,
 }
 
 /// A node.
@@ -44,6 +50,12 @@ pub(super) struct DeclaredNode<'a> {
     pub(super) tcp: Option<Item<'a>>,
     /// For a router.
     pub(super) forwarding: Forwarding,
+    /// The MTU of its links, where it says one.
+    pub(super) mtu: Option<usize>,
+    /// For a router that is an internet gateway.
+    pub(super) gateway: Option<Gateway>,
+    /// The public address of one of its addresses.
+    pub(super) public: Option<(usize, IpAddr)>,
     /// For a router: flows for nodes in the middle, unread.
     pub(super) intercept: Option<Item<'a>>,
     /// What guards it, unread.
@@ -56,6 +68,7 @@ pub(super) struct InVpc<'a> {
     pub(super) security_groups: Option<Item<'a>>,
     pub(super) tracking: Option<Item<'a>>,
     pub(super) nat_gateway: Option<Item<'a>>,
+    pub(super) public_address: Option<Item<'a>>,
 }
 
 /// What kind of machine a node is.
@@ -137,19 +150,25 @@ impl<'a> Network<'a> {
             "{ user = { address = { home = \"203.192.1.50\" } } }",
         );
         let routers = root.optional("router");
+        let gateways = root.optional("internet-gateway");
         network.read_subnets(subnets);
         // All names first: a container may name its host before the host is declared.
         network.declare(nodes);
         let first_router = network.nodes.len();
         network.declare(routers);
+        let first_gateway = network.nodes.len();
+        network.declare(gateways);
         for index in 0..network.nodes.len() {
             if index < first_router {
                 network.read_node(index);
-            } else {
+            } else if index < first_gateway {
                 network.read_router(index);
+            } else {
+                network.read_internet_gateway(index);
             }
         }
         network.check_addresses();
+        network.read_public_addresses();
         network.check_balancers();
         network
     }
@@ -253,6 +272,9 @@ impl<'a> Network<'a> {
                 zone: None,
                 tcp: None,
                 forwarding: Forwarding::default(),
+                mtu: None,
+                gateway: None,
+                public: None,
                 intercept: None,
                 vpc: InVpc::default(),
             });
@@ -303,6 +325,7 @@ impl<'a> Network<'a> {
             security_groups: table.optional("security-groups"),
             tracking: table.optional("connection-tracking"),
             nat_gateway: table.optional("nat-gateway"),
+            public_address: table.optional("public-address"),
         };
         let programs = Programs {
             browser: one_client(table.optional("browser"), table.optional("client")),
@@ -316,6 +339,7 @@ impl<'a> Network<'a> {
         };
         let tcp = table.optional("tcp");
         let zone = table.or("az", None, |i| i.prose(32).map(Some));
+        let mtu = table.or("mtu", None, |i| links::mtu(i).map(Some));
         let shape = match (container, docker) {
             (Some(container), _) => {
                 for extra in [address, default, docker].into_iter().flatten() {
@@ -365,6 +389,7 @@ impl<'a> Network<'a> {
         self.nodes[index].shape = shape.unwrap_or(Shape::Unknown);
         self.nodes[index].programs = programs;
         self.nodes[index].zone = zone.flatten();
+        self.nodes[index].mtu = mtu.flatten();
         self.nodes[index].tcp = tcp;
         self.nodes[index].vpc = vpc;
     }

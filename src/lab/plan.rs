@@ -141,10 +141,14 @@ impl Plan {
     pub fn why_virtual_only(&self) -> Option<String> {
         let attacker = |node| format!("node `{node}` is an attacker");
         let said = self.virtual_only.clone();
-        let routed = !self.topology.vpc.route_tables.is_empty();
+        let vpc = &self.topology.vpc;
+        let routed = !vpc.route_tables.is_empty();
         let routers = "the kernel's routers have no route tables by subnet";
+        let translated = !vpc.internet_gateways.is_empty();
+        let gateways = "the kernel's routers are no internet gateways";
         said.or_else(|| self.attacker().map(attacker))
             .or_else(|| routed.then(|| routers.to_owned()))
+            .or_else(|| translated.then(|| gateways.to_owned()))
     }
 
     /// Whether the program on a node is an attacker beside the path.

@@ -68,6 +68,10 @@ fn targets_are_near(item: &Item<'_>, declared: &Declared, network: &Network<'_>)
                     |a: &super::network::Address| network.subnets[a.subnet].router == *router;
                 addresses.iter().any(here)
             }),
+            Shape::Router if node.gateway.is_some() => {
+                let vpc = node.gateway.map(|g| g.vpc);
+                routers.iter().all(|router| *router == vpc)
+            }
             // Whether a link joins the routers is seen when the network is laid out.
             Shape::Router | Shape::Unknown => true,
             Shape::Docker { .. } | Shape::Container { .. } => false,
@@ -116,17 +120,19 @@ pub(super) fn lay(tables: &[Declared], network: &Network<'_>, mut topology: Topo
         if node.vpc.nat_gateway.is_none() {
             continue;
         }
-        if let [inside, outside] = topology.nodes[index].nics[..] {
-            topology
-                .vpc
-                .nat_gateways
-                .push(NatGateway { inside, outside });
-        }
+        let (inside, outside) = match topology.nodes[index].nics[..] {
+            [inside, outside] => (inside, outside),
+            [only] => (only, only),
+            _ => continue,
+        };
+        let gateway = NatGateway { inside, outside };
+        topology.vpc.nat_gateways.push(gateway);
     }
     topology
 }
 
-/// A NAT gateway faces the private network with its first address, the Internet with its second.
+/// A NAT gateway faces the private network with its first address, the Internet with its second; or both with its only
+/// one, which has a public address.
 pub(super) fn check_nat_gateways(network: &Network<'_>) {
     for node in &network.nodes {
         let Some(item) = node.vpc.nat_gateway else {
@@ -136,13 +142,16 @@ pub(super) fn check_nat_gateways(network: &Network<'_>) {
             table.finish();
         }
         let fits = match &node.shape {
-            Shape::Host { addresses, default } => addresses.len() == 2 && *default == 1,
+            Shape::Host { addresses, default } => match addresses.len() {
+                1 => node.vpc.public_address.is_some(),
+                count => count == 2 && *default == 1,
+            },
             Shape::Unknown => true,
             Shape::Docker { .. } | Shape::Container { .. } | Shape::Router => false,
         };
         if !fits {
             let message = format!("`{}` cannot be a NAT gateway", node.name);
-            let label = "expected a node with two addresses: the private one, then the public one";
+            let label = "expected a node with one address and a `public-address`, or with two: the private one, then the public one";
             item.wrong_key(message, label, None);
         }
     }

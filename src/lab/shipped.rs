@@ -125,6 +125,8 @@ pub(super) const LABS: &[Shipped] = &embed![
     "vpc/nat-idle-timeout.fixed",
     "vpc/jumbo-mismatch",
     "vpc/jumbo-mismatch.fixed",
+    "vpc/internet-gateway",
+    "vpc/internet-gateway.fixed",
     "alb/host-gone",
     "alb/syn-dropped",
     "alb/syn-dropped.fixed",

@@ -29,7 +29,7 @@ pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)], steps: &[S
                 let nics = &topology.nodes[*node].nics;
                 taps.extend(nics.iter().copied());
                 if !is_elsewhere(topology, *node, roles, steps) {
-                    clients.extend(nics.iter().map(|nic| topology.nics[*nic].address));
+                    clients.extend(nics.iter().flat_map(|nic| topology.reached_by(*nic)));
                 }
             }
             Role::Resolver(resolver) => published.extend(resolver.published()),
@@ -37,7 +37,7 @@ pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)], steps: &[S
             Role::Program(program) if program.ready.is_none() => {
                 let nics = &topology.nodes[*node].nics;
                 taps.extend(nics.iter().copied());
-                clients.extend(nics.iter().map(|nic| topology.nics[*nic].address));
+                clients.extend(nics.iter().flat_map(|nic| topology.reached_by(*nic)));
             }
             // On its other side are the connections that the clients opened.
             Role::Interceptor(_) => taps.extend(topology.nodes[*node].nics.get(1)),
@@ -46,7 +46,7 @@ pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)], steps: &[S
         }
     }
     let mut elsewhere = BTreeMap::new();
-    let told = taps.iter().map(|nic| topology.nics[*nic].address);
+    let told = taps.iter().flat_map(|nic| topology.reached_by(*nic));
     let told: Vec<IpAddr> = told.collect();
     for (node, role) in roles {
         let Role::Resolver(resolver) = role else {
@@ -70,7 +70,7 @@ pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)], steps: &[S
         let entered: BTreeSet<usize> = nics
             .iter()
             .copied()
-            .filter(|nic| published.contains(&topology.nics[*nic].address))
+            .filter(|nic| topology.reached_by(*nic).any(|a| published.contains(&a)))
             .chain(clients.iter().filter_map(|c| way_out(topology, *node, *c)))
             .collect();
         let targets = alb.target_groups.iter().flat_map(|g| &g.targets);
@@ -83,8 +83,11 @@ pub(super) fn main_taps(topology: &Topology, roles: &[(usize, Role)], steps: &[S
 /// Whether all that a node fetches is at addresses that no load balancer has.
 fn is_elsewhere(topology: &Topology, node: usize, roles: &[(usize, Role)], steps: &[Step]) -> bool {
     let balancer = |address: IpAddr| {
-        let nics = topology.nics.iter().filter(|n| n.address == address);
-        let mut nodes = nics.map(|n| n.node);
+        let nics = (0..topology.nics.len()).filter(|nic| {
+            let mut all = topology.reached_by(*nic);
+            all.any(|a| a == address)
+        });
+        let mut nodes = nics.map(|nic| topology.nics[nic].node);
         nodes.any(|n| {
             roles
                 .iter()

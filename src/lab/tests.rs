@@ -21,6 +21,7 @@ mod base;
 mod changes;
 mod links;
 
+mod gateways;
 mod vpc;
 
 fn plan(source: &str) -> Plan {

@@ -7,6 +7,7 @@ use super::docker;
 use super::flight::Flights;
 use super::flow_log::FlowLog;
 use super::icmp::Complaint;
+use super::internet_gateway::InternetGateways;
 use super::lane::{Lane, Leaving, Overtaken};
 use super::nat::Gateways;
 use super::network_acl::Edges;
@@ -72,6 +73,7 @@ pub struct Fabric {
     flow_log: FlowLog,
     off: PoweredOff,
     gateways: Gateways,
+    internet_gateways: InternetGateways,
 }
 
 impl Fabric {
@@ -95,6 +97,7 @@ impl Fabric {
             flow_log: FlowLog::new(&topology),
             off: PoweredOff::default(),
             gateways: Gateways::new(&topology),
+            internet_gateways: InternetGateways::new(&topology),
             topology,
             lanes,
             flights: Flights::new(),
@@ -214,10 +217,9 @@ impl Fabric {
             Ok(()) => return,
             Err(ours) => ours,
         };
-        let mut bytes = bytes;
-        if let Some(outcome) = self.gateways.handle(now, to, &mut bytes) {
-            return self.translated(now, to, id, bytes, segments, outcome);
-        }
+        let Some(mut bytes) = self.translate(now, to, id, bytes, segments) else {
+            return;
+        };
         let node_index = self.topology.nics[to].node;
         match &self.topology.nodes[node_index].kind {
             NodeKind::Host => self.arrived.push_back((to, id, bytes)),

@@ -9,6 +9,7 @@ mod flight;
 mod flow_log;
 mod forward;
 mod icmp;
+mod internet_gateway;
 mod lane;
 mod nat;
 mod network_acl;

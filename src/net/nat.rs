@@ -1,10 +1,11 @@
 //! NAT gateways: many private addresses behind one public one (VPC User Guide, "NAT gateways"). A connection that begins
 //! inside gets a port of the gateway's address, one for each destination; what comes from outside without such a
 //! connection goes no further. After 350 seconds in which nothing passes the connection is forgotten, and who goes on
-//! with it from inside gets a RST, never a FIN.
+//! with it from inside gets a RST, never a FIN. An echo has its identifier for a port; an ICMP error belongs to the
+//! connection of the packet that it quotes, and is translated with it (RFC 5508 §4.2), so that Path MTU Discovery works.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use etherparse::PacketBuilder;
@@ -14,8 +15,9 @@ use super::topology::Topology;
 use super::topology::vpc::NatGateway;
 use crate::event::DropCause;
 use crate::time::Instant;
-use crate::wire::packet::{Packet, Transport};
-use crate::wire::rewrite::{End, rewrite_end};
+use crate::wire::packet::{Packet, Transport, protocol};
+use crate::wire::quote::Quote;
+use crate::wire::rewrite::{End, rewrite_address, rewrite_echo, rewrite_end, rewrite_quote};
 
 /// VPC User Guide, "Troubleshoot NAT gateways": not to be changed.
 const IDLE: Duration = Duration::from_secs(350);
@@ -32,7 +34,7 @@ pub(super) struct Gateways(Vec<Gateway>);
 struct Gateway {
     config: NatGateway,
     /// Its address outside.
-    public: std::net::IpAddr,
+    public: IpAddr,
     /// By protocol, inner end and destination. Neither map is ever walked for its order.
     out: HashMap<(u8, SocketAddr, SocketAddr), Mapping>,
     /// The inner end by protocol, own port and destination.
@@ -80,11 +82,22 @@ impl Gateways {
         Self(topology.vpc.nat_gateways.iter().map(one).collect())
     }
 
+    /// Whether `nic` is a gateway's.
+    pub(super) fn has(&self, nic: usize) -> bool {
+        let mut all = self.0.iter();
+        all.any(|g| g.config.inside == nic || g.config.outside == nic)
+    }
+
     /// A packet came in at `nic`; `None` when that is no NAT gateway's.
     pub(super) fn handle(&mut self, now: Instant, nic: usize, bytes: &mut [u8]) -> Option<Outcome> {
         let mut all = self.0.iter_mut();
         let gateway = all.find(|g| g.config.inside == nic || g.config.outside == nic)?;
-        Some(if nic == gateway.config.inside {
+        let outward = if gateway.config.inside == gateway.config.outside {
+            Packet::read(bytes).is_none_or(|p| p.destination != gateway.public)
+        } else {
+            nic == gateway.config.inside
+        };
+        Some(if outward {
             gateway.outward(now, bytes)
         } else {
             gateway.inward(now, bytes)
@@ -94,12 +107,19 @@ impl Gateways {
 
 impl Gateway {
     fn outward(&mut self, now: Instant, bytes: &mut [u8]) -> Outcome {
+        if let Some(quote) = Quote::of(bytes) {
+            return self.error_outward(&quote, bytes);
+        }
         let Some((protocol, from, to)) = ends(bytes) else {
             return refused(
                 DropCause::NatUntranslated,
-                "only TCP and UDP are translated",
+                "only TCP, UDP and ICMP are translated",
             );
         };
+        if protocol == protocol::ICMP && from.port() == 0 {
+            let why = "nobody outside can have asked for this echo reply";
+            return refused(DropCause::NatUntranslated, why);
+        }
         let key = (protocol, from, to);
         if let Some(mapping) = self.out.get_mut(&key) {
             if now - mapping.last <= IDLE {
@@ -148,9 +168,16 @@ impl Gateway {
     }
 
     fn inward(&mut self, now: Instant, bytes: &mut [u8]) -> Outcome {
+        if let Some(quote) = Quote::of(bytes) {
+            return self.error_inward(&quote, bytes);
+        }
         let Some((protocol, from, to)) = ends(bytes) else {
             return Outcome::Own;
         };
+        // An echo request is for the gateway itself.
+        if protocol == protocol::ICMP && to.port() == 0 {
+            return Outcome::Own;
+        }
         if to.ip() != self.public {
             return refused(
                 DropCause::NotForUs,
@@ -175,12 +202,42 @@ impl Gateway {
             };
             return refused(DropCause::NatIdle, why);
         };
-        rewrite_end(bytes, End::Destination, inner);
+        put(bytes, End::Destination, inner);
         Outcome::Through(self.config.inside)
     }
 
+    /// Somebody outside complains about a packet that the gateway let out: the complaint is for who sent it. It keeps no
+    /// connection alive (RFC 5508 §4.2, REQ-5).
+    fn error_inward(&self, quote: &Quote, bytes: &mut [u8]) -> Outcome {
+        let port = quote.source.port();
+        let key = (quote.protocol, port, quote.destination);
+        let inner = self
+            .back
+            .get(&key)
+            .filter(|_| quote.source.ip() == self.public);
+        let Some(inner) = inner else {
+            let why = "the NAT gateway has no connection that the packet quoted in it belongs to";
+            return refused(DropCause::NatIdle, why);
+        };
+        rewrite_quote(bytes, End::Source, inner.ip(), Some(inner.port()));
+        rewrite_address(bytes, End::Destination, inner.ip());
+        Outcome::Through(self.config.inside)
+    }
+
+    /// Somebody inside complains about a packet that the gateway let in.
+    fn error_outward(&self, quote: &Quote, bytes: &mut [u8]) -> Outcome {
+        let key = (quote.protocol, quote.destination, quote.source);
+        let Some(mapping) = self.out.get(&key) else {
+            let why = "the NAT gateway has no connection that the packet quoted in it belongs to";
+            return refused(DropCause::NatIdle, why);
+        };
+        rewrite_quote(bytes, End::Destination, self.public, Some(mapping.port));
+        rewrite_address(bytes, End::Source, self.public);
+        Outcome::Through(self.config.outside)
+    }
+
     fn leave(&self, bytes: &mut [u8], port: u16) -> Outcome {
-        rewrite_end(bytes, End::Source, SocketAddr::new(self.public, port));
+        put(bytes, End::Source, SocketAddr::new(self.public, port));
         Outcome::Through(self.config.outside)
     }
 
@@ -219,14 +276,36 @@ fn refused(cause: DropCause, why: &str) -> Outcome {
     Outcome::Refused(refusal, None)
 }
 
+/// Puts an end in place of one, be its port one or an echo's identifier.
+fn put(bytes: &mut [u8], end: End, to: SocketAddr) {
+    if !rewrite_end(bytes, end, to) {
+        rewrite_echo(bytes, end, to.ip(), to.port());
+    }
+}
+
+/// The protocol and both ends. Who asks for an echo has its identifier for a port, the other end has 0.
 fn ends(bytes: &[u8]) -> Option<(u8, SocketAddr, SocketAddr)> {
-    use crate::wire::packet::protocol;
     let packet = Packet::read(bytes)?;
-    let (from, to) = packet.ports()?;
     let protocol = match packet.transport {
         Transport::Tcp(_) => protocol::TCP,
-        Transport::Udp(_) | Transport::Icmp(_) | Transport::Other(..) => protocol::UDP,
+        Transport::Udp(_) => protocol::UDP,
+        Transport::Icmp(icmp) => {
+            let identifier = u16::from_be_bytes([icmp.rest[0], icmp.rest[1]]);
+            let (from, to) = match icmp.kind {
+                8 => (identifier, 0),
+                0 => (0, identifier),
+                _ => return None,
+            };
+            let from = SocketAddr::new(packet.source, from);
+            return Some((
+                protocol::ICMP,
+                from,
+                SocketAddr::new(packet.destination, to),
+            ));
+        }
+        Transport::Other(..) => return None,
     };
+    let (from, to) = packet.ports()?;
     Some((protocol, from, to))
 }
 
@@ -239,9 +318,7 @@ fn middle_of_connection(bytes: &[u8]) -> Option<Vec<u8>> {
     if segment.flags.syn() || segment.flags.rst() || !segment.flags.ack() {
         return None;
     }
-    let (std::net::IpAddr::V4(source), std::net::IpAddr::V4(destination)) =
-        (packet.source, packet.destination)
-    else {
+    let (IpAddr::V4(source), IpAddr::V4(destination)) = (packet.source, packet.destination) else {
         return None;
     };
     let mut answer = Vec::new();
@@ -259,130 +336,4 @@ fn middle_of_connection(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::name::Name;
-    use crate::net::topology::Nic;
-    use crate::net::topology::vpc::Vpc;
-
-    const WORKER: [u8; 4] = [10, 0, 2, 40];
-    const PARTNER: [u8; 4] = [198, 51, 100, 60];
-    const PUBLIC: [u8; 4] = [198, 51, 100, 20];
-
-    fn gateways() -> Gateways {
-        let nic = |n: &str, address: [u8; 4]| Nic {
-            name: Name::new(n).unwrap(),
-            node: 0,
-            subnet: 0,
-            address: address.into(),
-        };
-        Gateways::new(&Topology {
-            nics: vec![nic("nat-public", [10, 0, 0, 20]), nic("nat-edge", PUBLIC)],
-            vpc: Vpc {
-                nat_gateways: vec![NatGateway {
-                    inside: 0,
-                    outside: 1,
-                }],
-                ..Vpc::default()
-            },
-            ..Topology::default()
-        })
-    }
-
-    fn segment(flags: &str, from: ([u8; 4], u16), to: ([u8; 4], u16)) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let tcp = PacketBuilder::ipv4(from.0, to.0, 64).tcp(from.1, to.1, 7, 1_000);
-        let tcp = match flags {
-            "syn" => tcp.syn(),
-            _ => tcp.ack(4_711),
-        };
-        tcp.write(&mut bytes, &[]).unwrap();
-        bytes
-    }
-
-    fn at(seconds: u64) -> Instant {
-        Instant::ZERO + Duration::from_secs(seconds)
-    }
-
-    fn ports(bytes: &[u8]) -> (SocketAddr, SocketAddr) {
-        Packet::read(bytes).unwrap().ports().unwrap()
-    }
-
-    #[test]
-    fn a_connection_is_translated_both_ways_until_it_is_idle() {
-        let mut gateways = gateways();
-        let (worker, partner) = ((WORKER, 49_152), (PARTNER, 443));
-        let mut syn = segment("syn", worker, partner);
-        assert_eq!(
-            gateways.handle(at(0), 0, &mut syn),
-            Some(Outcome::Through(1))
-        );
-        assert_eq!(ports(&syn), ((PUBLIC, 49_152).into(), partner.into()));
-        let mut back = segment("ack", partner, (PUBLIC, 49_152));
-        assert_eq!(
-            gateways.handle(at(350), 1, &mut back),
-            Some(Outcome::Through(0))
-        );
-        assert_eq!(ports(&back).1, worker.into());
-
-        let mut late = segment("ack", partner, (PUBLIC, 49_152));
-        let Some(Outcome::Refused(refusal, None)) = gateways.handle(at(701), 1, &mut late) else {
-            panic!("silence for 351 s")
-        };
-        assert_eq!(refusal.cause, DropCause::NatIdle);
-        let mut late = segment("ack", worker, partner);
-        let Some(Outcome::Refused(_, Some(reset))) = gateways.handle(at(701), 0, &mut late) else {
-            panic!("answered with RST")
-        };
-        let reset = Packet::read(&reset).unwrap();
-        assert_eq!(reset.ports().unwrap(), (partner.into(), worker.into()));
-        let tcp = reset.tcp().unwrap();
-        assert!(tcp.flags.rst() && tcp.sequence == 4_711);
-    }
-
-    #[test]
-    fn two_machines_with_one_port_get_two_ports() {
-        let mut gateways = gateways();
-        let partner = (PARTNER, 443);
-        let mut first = segment("syn", (WORKER, 49_152), partner);
-        let mut second = segment("syn", ([10, 0, 2, 41], 49_152), partner);
-        gateways.handle(at(0), 0, &mut first);
-        gateways.handle(at(0), 0, &mut second);
-        assert_eq!(ports(&first).0.port(), 49_152);
-        assert_eq!(ports(&second).0.port(), 1_024, "the first free one");
-        let mut elsewhere = segment("syn", ([10, 0, 2, 41], 49_152), (PARTNER, 80));
-        gateways.handle(at(0), 0, &mut elsewhere);
-        assert_eq!(ports(&elsewhere).0.port(), 49_152, "another destination");
-    }
-
-    #[test]
-    fn one_destination_has_room_for_so_many_and_no_more() {
-        let mut gateways = gateways();
-        let connect = |gateways: &mut Gateways, now, n: u32| {
-            let [_, _, high, low] = n.to_be_bytes();
-            let from = ([10, 1, high, low], 5_000);
-            gateways.handle(at(now), 0, &mut segment("syn", from, (PARTNER, 443)))
-        };
-        for n in 0..55_000 {
-            assert_eq!(connect(&mut gateways, 0, n), Some(Outcome::Through(1)));
-        }
-        let Some(Outcome::Refused(refusal, None)) = connect(&mut gateways, 0, 55_000) else {
-            panic!("no room")
-        };
-        assert_eq!(refusal.cause, DropCause::NatPorts);
-    }
-
-    #[test]
-    fn nobody_comes_in_uninvited() {
-        let mut gateways = gateways();
-        let mut syn = segment("syn", (PARTNER, 40_000), (PUBLIC, 22));
-        let Some(Outcome::Refused(..)) = gateways.handle(at(0), 1, &mut syn) else {
-            panic!("refused")
-        };
-        assert_eq!(
-            gateways.handle(at(0), 7, &mut syn),
-            None,
-            "no NAT gateway there"
-        );
-    }
-}
+mod tests;

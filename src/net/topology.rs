@@ -215,7 +215,22 @@ impl Topology {
     pub fn node_with(&self, address: IpAddr) -> Option<usize> {
         let all = || self.nics.iter().filter(|n| n.address == address);
         let host = all().find(|n| self.nodes[n.node].kind == NodeKind::Host);
-        host.or_else(|| all().next()).map(|n| n.node)
+        let public = || self.public_addresses().find(|(_, a)| *a == address);
+        host.or_else(|| all().next())
+            .map(|n| n.node)
+            .or_else(|| public().map(|(nic, _)| self.nics[nic].node))
+    }
+
+    /// NICs that are reached by a public address too, and that: an internet gateway translates it.
+    pub fn public_addresses(&self) -> impl Iterator<Item = (usize, IpAddr)> {
+        let gateways = self.vpc.internet_gateways.iter();
+        gateways.flat_map(|g| g.public.iter().copied())
+    }
+
+    /// The addresses by which a NIC is reached: its own, then its public one.
+    pub fn reached_by(&self, nic: usize) -> impl Iterator<Item = IpAddr> {
+        let public = self.public_addresses().filter(move |(n, _)| *n == nic);
+        std::iter::once(self.nics[nic].address).chain(public.map(|(_, a)| a))
     }
 
     /// Whether a router hands flows to `node`.

@@ -315,7 +315,8 @@ fn names(plan: &Plan) -> Vec<(IpAddr, String)> {
     let topology: &Topology = &plan.topology;
     let mut names: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
     let is_host = |nic: &&Nic| topology.nodes[nic.node].kind == NodeKind::Host;
-    for nic in topology.nics.iter().filter(is_host) {
+    let nics = topology.nics.iter().enumerate();
+    for (index, nic) in nics.filter(|(_, nic)| is_host(nic)) {
         let alb = plan.roles.iter().find_map(|(n, role)| match role {
             Role::Alb(alb) if *n == nic.node => Some(alb.name.clone()),
             Role::Alb(_)
@@ -327,7 +328,9 @@ fn names(plan: &Plan) -> Vec<(IpAddr, String)> {
             | Role::Attacker(_) => None,
         });
         let name = alb.unwrap_or_else(|| topology.nodes[nic.node].name.to_string());
-        names.entry(nic.address).or_default().push(name);
+        for address in topology.reached_by(index) {
+            names.entry(address).or_default().push(name.clone());
+        }
     }
     for nic in topology.nics.iter().filter(|n| !is_host(n)) {
         let name = topology.nodes[nic.node].name.to_string();

@@ -8,6 +8,7 @@ pub mod http;
 pub mod http1;
 pub mod offload;
 pub mod packet;
+pub mod quote;
 pub mod rewrite;
 pub mod tls;
 pub mod websocket;

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::packet::{Flags, protocol};
+use super::quote::Quote;
 
 /// Adds to a ones'-complement checksum the change from `old` to `new` (RFC 1624 §3, equation 3).
 fn update(checksum: u16, old: &[u8], new: &[u8]) -> u16 {
@@ -75,15 +76,8 @@ pub fn clamp_mss(packet: &mut [u8], largest: u16) -> bool {
 
 /// Where the TCP header begins in an IP packet that has one.
 fn first_of_tcp(packet: &[u8]) -> Option<usize> {
-    match packet.first()? >> 4 {
-        4 => {
-            let fragment = u16::from_be_bytes([*packet.get(6)?, *packet.get(7)?]) & 0x1fff;
-            let is_tcp = *packet.get(9)? == protocol::TCP && fragment == 0;
-            is_tcp.then_some(usize::from(packet[0] & 15) * 4)
-        }
-        6 => (*packet.get(6)? == protocol::TCP).then_some(40),
-        _ => None,
-    }
+    let (proto, at) = transport(packet)?;
+    (proto == protocol::TCP).then_some(at)
 }
 
 /// Where the value of the MSS option is, among the options from `at` to `end` (RFC 9293 §3.1).
@@ -117,21 +111,61 @@ pub enum End {
 /// Puts `to` in place of an end's address and port, in a well-formed IPv4 or IPv6 packet that carries TCP or UDP;
 /// both checksums follow. `false`, and nothing changed, for anything else or when the address families differ.
 pub fn rewrite_end(packet: &mut [u8], end: End, to: SocketAddr) -> bool {
-    let v4 = packet[0] >> 4 == 4;
-    let (header, proto) = if v4 {
-        (usize::from(packet[0] & 15) * 4, packet[9])
-    } else {
-        (40, packet[6])
-    };
-    let checksum_at = match proto {
-        protocol::TCP => header + 16,
-        protocol::UDP => header + 6,
+    let checksum_at = match transport(packet) {
+        Some((protocol::TCP, at)) => at + 16,
+        Some((protocol::UDP, at)) => at + 6,
         _ => return false,
     };
-    if packet.len() < checksum_at + 2 {
+    packet.len() >= checksum_at + 2 && rewrite(packet, end, to.ip(), Some(to.port()))
+}
+
+/// Puts `to` in place of an end's address alone, in a well-formed IP packet, whatever it carries; the checksums of TCP
+/// and UDP, which cover it, follow. `false`, and nothing changed, when the address families differ.
+pub fn rewrite_address(packet: &mut [u8], end: End, to: IpAddr) -> bool {
+    rewrite(packet, end, to, None)
+}
+
+/// Puts `identifier` into an ICMP echo request or reply over IPv4, and `to` in place of an end's address. `false`, and
+/// nothing changed, for anything else.
+pub fn rewrite_echo(packet: &mut [u8], end: End, to: IpAddr, identifier: u16) -> bool {
+    let echo = matches!(transport(packet), Some((protocol::ICMP, at)) if matches!(packet.get(at), Some(0 | 8)));
+    echo && packet.len() >= 28 && rewrite(packet, end, to, Some(identifier))
+}
+
+/// Puts `to` in place of an end of the packet that an ICMP error over IPv4 quotes, so that who gets the error knows its
+/// own packet again (RFC 5508 §4.2); the checksums of what is quoted, as far as they are quoted, and of the error follow.
+/// `false`, and nothing changed, for anything else. `port` is `None` where it stays.
+pub fn rewrite_quote(packet: &mut [u8], end: End, to: IpAddr, port: Option<u16>) -> bool {
+    let Some(at) = Quote::of(packet).map(|q| q.at) else {
+        return false;
+    };
+    let old = packet[at..].to_vec();
+    if !rewrite(&mut packet[at..], end, to, port) {
         return false;
     }
-    let address = match (v4, to.ip()) {
+    let new = packet[at..].to_vec();
+    // The error's own checksum is in front of the quoted packet: after its type and code.
+    update_at(packet, at - 6, &old, &new);
+    true
+}
+
+/// The protocol of what an IP packet carries, and where that begins. `None` for a fragment that is not the first.
+fn transport(packet: &[u8]) -> Option<(u8, usize)> {
+    match packet.first()? >> 4 {
+        4 => {
+            let fragment = u16::from_be_bytes([*packet.get(6)?, *packet.get(7)?]) & 0x1fff;
+            let at = usize::from(packet[0] & 15) * 4;
+            (fragment == 0).then_some((*packet.get(9)?, at))
+        }
+        6 => Some((*packet.get(6)?, 40)),
+        _ => None,
+    }
+}
+
+/// The IP header must be there; of the rest what is there is changed.
+fn rewrite(packet: &mut [u8], end: End, to: IpAddr, port: Option<u16>) -> bool {
+    let v4 = packet[0] >> 4 == 4;
+    let address = match (v4, to) {
         (true, IpAddr::V4(a)) => a.octets().to_vec(),
         (false, IpAddr::V6(a)) => a.octets().to_vec(),
         (true, IpAddr::V6(_)) | (false, IpAddr::V4(_)) => return false,
@@ -143,25 +177,41 @@ pub fn rewrite_end(packet: &mut [u8], end: End, to: SocketAddr) -> bool {
         (false, End::Source) => 8,
         (false, End::Destination) => 24,
     };
-    let port_at = header + if end == End::Source { 0 } else { 2 };
-    let port = to.port().to_be_bytes();
-
     let old_address = packet[address_at..address_at + length].to_vec();
-    let old_port = [packet[port_at], packet[port_at + 1]];
     packet[address_at..address_at + length].copy_from_slice(&address);
-    packet[port_at..port_at + 2].copy_from_slice(&port);
-
-    // UDP over IPv4 may carry no checksum, said with zero (RFC 768); then there is none to keep right.
-    let none = proto == protocol::UDP && packet[checksum_at..checksum_at + 2] == [0, 0];
-    if !none {
-        update_at(packet, checksum_at, &old_address, &address);
-        update_at(packet, checksum_at, &old_port, &port);
-        if proto == protocol::UDP && packet[checksum_at..checksum_at + 2] == [0, 0] {
-            packet[checksum_at..checksum_at + 2].copy_from_slice(&[0xff, 0xff]);
-        }
-    }
     if v4 {
         update_at(packet, 10, &old_address, &address);
+    }
+    let Some((proto, header)) = transport(packet) else {
+        return true;
+    };
+    let port_at = header + if end == End::Source { 0 } else { 2 };
+    // The sum of ICMP for IPv4 does not cover addresses (RFC 792), and its identifier stands where both ends find it.
+    let (checksum_at, port_at, covers_addresses) = match proto {
+        protocol::TCP => (header + 16, port_at, true),
+        protocol::UDP => (header + 6, port_at, true),
+        protocol::ICMP if v4 => (header + 2, header + 4, false),
+        _ => return true,
+    };
+    // UDP over IPv4 may carry no checksum, said with zero (RFC 768); then there is none to keep right.
+    let none = proto == protocol::UDP && packet.get(checksum_at..checksum_at + 2) == Some(&[0, 0]);
+    if !none && covers_addresses {
+        update_at(packet, checksum_at, &old_address, &address);
+    }
+    if let Some(port) = port.map(u16::to_be_bytes)
+        && let Some(field) = packet.get_mut(port_at..port_at + 2)
+    {
+        let old_port = [field[0], field[1]];
+        field.copy_from_slice(&port);
+        if !none {
+            update_at(packet, checksum_at, &old_port, &port);
+        }
+    }
+    if !none
+        && proto == protocol::UDP
+        && let Some(field @ [0, 0]) = packet.get_mut(checksum_at..checksum_at + 2)
+    {
+        field.copy_from_slice(&[0xff, 0xff]);
     }
     true
 }
@@ -259,5 +309,87 @@ mod tests {
         let before = bytes.clone();
         assert!(!decrement_ttl(&mut bytes));
         assert_eq!(bytes, before);
+    }
+
+    /// A client's segment is too large for a link beyond a translator: the router there quotes the first eight bytes
+    /// of it (RFC 792), or the whole.
+    #[test]
+    fn a_quote_is_rewritten_and_the_sums_are_right() {
+        use etherparse::icmpv4::DestUnreachableHeader::FragmentationNeeded;
+        let (inside, outside) = ([10, 0, 2, 40], [198, 51, 100, 20]);
+        let segment = |source: [u8; 4], port| {
+            let mut bytes = Vec::new();
+            PacketBuilder::ipv4(source, [203, 0, 113, 60], 64)
+                .tcp(port, 443, 7, 64_240)
+                .write(&mut bytes, &[7; 301])
+                .unwrap();
+            bytes
+        };
+        for quoted in [28, 341] {
+            let error = |segment: &[u8]| {
+                let kind = etherparse::Icmpv4Type::DestinationUnreachable(FragmentationNeeded {
+                    next_hop_mtu: 1_400,
+                });
+                let mut bytes = Vec::new();
+                PacketBuilder::ipv4([203, 0, 113, 1], outside, 64)
+                    .icmpv4(kind)
+                    .write(&mut bytes, &segment[..quoted])
+                    .unwrap();
+                bytes
+            };
+            let mut translated = error(&segment(outside, 1_024));
+            let to = IpAddr::from(inside);
+            assert!(rewrite_quote(
+                &mut translated,
+                End::Source,
+                to,
+                Some(50_000)
+            ));
+            assert_eq!(translated, error(&segment(inside, 50_000)), "{quoted}");
+            for n in 0..translated.len().min(60) {
+                rewrite_quote(&mut translated[..n].to_vec(), End::Source, to, Some(1));
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_or_an_identifier_alone_is_rewritten() {
+        let echo = |source: [u8; 4], id| {
+            let mut bytes = Vec::new();
+            PacketBuilder::ipv4(source, [203, 0, 113, 60], 64)
+                .icmpv4_echo_request(id, 1)
+                .write(&mut bytes, b"is anybody there")
+                .unwrap();
+            bytes
+        };
+        let mut ping = echo([10, 0, 2, 40], 7);
+        assert!(rewrite_echo(
+            &mut ping,
+            End::Source,
+            [198, 51, 100, 20].into(),
+            1_024
+        ));
+        assert_eq!(ping, echo([198, 51, 100, 20], 1_024));
+        let datagram = |source: [u8; 4]| {
+            let mut bytes = Vec::new();
+            PacketBuilder::ipv4(source, [203, 0, 113, 60], 64)
+                .udp(50_000, 53)
+                .write(&mut bytes, b"query")
+                .unwrap();
+            bytes
+        };
+        let mut query = datagram([10, 0, 2, 40]);
+        assert!(!rewrite_echo(
+            &mut query.clone(),
+            End::Source,
+            [1, 1, 1, 1].into(),
+            1
+        ));
+        assert!(rewrite_address(
+            &mut query,
+            End::Source,
+            [198, 51, 100, 20].into()
+        ));
+        assert_eq!(query, datagram([198, 51, 100, 20]));
     }
 }

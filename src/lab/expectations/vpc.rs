@@ -6,12 +6,14 @@ use crate::lab::decode::{Fields, Item};
 use crate::lab::plan::{Check, Dropped};
 
 /// Causes of drops that are a lab's to expect, as [`crate::event::DropCause::word`] has them.
-const CAUSES: [(&str, &str); 8] = [
+const CAUSES: [(&str, &str); 10] = [
     ("security-group", "security-group"),
     ("network-acl", "network-acl"),
     ("tracking-full", "tracking-full"),
     ("nat-idle", "nat-idle"),
     ("nat-ports", "nat-ports"),
+    ("nat-untranslated", "nat-untranslated"),
+    ("no-public-address", "no-public-address"),
     ("host-gone", "host-gone"),
     ("no-route", "no-route"),
     ("too-big", "too-big"),

@@ -3,6 +3,7 @@
 use super::{DeclaredSubnet, Network};
 use crate::lab::decode::Item;
 use crate::lab::error;
+use crate::lab::links;
 use crate::lab::range;
 use crate::net::topology::Cidr;
 
@@ -16,7 +17,18 @@ impl<'a> Network<'a> {
                 self.refused.insert(item.key);
                 continue;
             };
-            let cidr = subnet_range(item);
+            let mut mtu = None;
+            // A text is the range alone.
+            let range = match item.as_text() {
+                Some(_) => Some(item),
+                None => item.fields().and_then(|mut table| {
+                    let range = table.required("range", "\"10.0.2.0/24\"");
+                    mtu = table.or("mtu", None, |i| links::mtu(i).map(Some)).flatten();
+                    table.finish();
+                    range
+                }),
+            };
+            let cidr = range.and_then(subnet_range);
             if let Some(cidr) = &cidr {
                 let other = self
                     .subnets
@@ -33,6 +45,7 @@ impl<'a> Network<'a> {
                 item,
                 cidr,
                 router: None,
+                mtu,
             });
         }
     }

@@ -77,32 +77,51 @@ impl Fabric {
         self.topology.nics[self.lanes[nic].to].node
     }
 
-    /// A NAT gateway has decided.
-    pub(super) fn translated(
+    /// A packet that came to a gateway's NIC goes through it, or no further; any other is given back.
+    pub(super) fn translate(
         &mut self,
         now: Instant,
         nic: usize,
         id: PacketId,
         mut bytes: Vec<u8>,
         segments: SegmentSize,
-        outcome: Outcome,
-    ) {
+    ) -> Option<Vec<u8>> {
+        if !self.gateways.has(nic) && !self.internet_gateways.has(nic) {
+            return Some(bytes);
+        }
+        // Who hears of a packet that is too large is whoever sent it, and knows it as it came.
+        let came = bytes.clone();
+        let outcome = match self.internet_gateways.handle(nic, &mut bytes) {
+            Some(outcome) => outcome,
+            None => self.gateways.handle(now, nic, &mut bytes)?,
+        };
         let node = self.topology.nics[nic].node;
         match outcome {
             Outcome::Own => self.arrived.push_back((nic, id, bytes)),
             Outcome::Through(_) if !rewrite::decrement_ttl(&mut bytes) => {
                 let (cause, complaint) = (DropCause::TimeToLive, Complaint::TimeExceeded);
-                self.refuse(now, node, Some(nic), id, &bytes, cause, complaint);
+                self.refuse(now, node, Some(nic), id, &came, cause, complaint);
             }
-            Outcome::Through(out) => self.transmit(now, out, id, bytes, segments),
+            Outcome::Through(out) => {
+                let mtu = self.lanes[out].mtu;
+                if offload::size_on_link(&bytes, segments) > mtu {
+                    let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
+                    let complaint = Complaint::FragmentationNeeded(mtu);
+                    let cause = DropCause::TooBig;
+                    self.refuse(now, node, Some(nic), id, &came, cause, complaint);
+                } else {
+                    self.transmit(now, out, id, bytes, segments);
+                }
+            }
             Outcome::Refused(refusal, answer) => {
                 self.totals.dropped += 1;
-                self.report_drop(now, node, id, &refusal, None, &bytes);
+                self.report_drop(now, node, id, &refusal, None, &came);
                 if let Some(answer) = answer {
                     self.send(now, nic, answer);
                 }
             }
         }
+        None
     }
 
     /// At a node that clamps: an end that sends through the link of `nic` hears of no larger segments than it carries.

@@ -21,6 +21,8 @@ pub struct Vpc {
     pub route_tables: Vec<RouteTable>,
     /// NAT gateways.
     pub nat_gateways: Vec<NatGateway>,
+    /// Internet gateways.
+    pub internet_gateways: Vec<InternetGateway>,
     /// Interfaces whose traffic is logged.
     pub flow_log: Option<FlowLogging>,
 }
@@ -284,8 +286,19 @@ pub struct RouteTable {
 pub struct NatGateway {
     /// Its NIC in the private network: an index into [`super::Topology::nics`].
     pub inside: usize,
-    /// Its NIC with the public address.
+    /// Its NIC with the address that it puts in their place. The same one where an internet gateway makes that public.
     pub outside: usize,
+}
+
+/// A node between the cloud and the Internet that translates private addresses to public ones, one to one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InternetGateway {
+    /// Its NIC in the cloud: an index into [`super::Topology::nics`].
+    pub inside: usize,
+    /// Its NIC in the Internet.
+    pub outside: usize,
+    /// NICs that have a public address, and that.
+    pub public: Vec<(usize, IpAddr)>,
 }
 
 /// A flow log.
