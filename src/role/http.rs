@@ -20,6 +20,16 @@ use crate::wire::http1::{Fields, RequestHead, ResponseHead, Version};
 /// The body of a message, wherever it comes from. Roles run on one thread: it need not be `Send`.
 pub(super) type Body = Pin<Box<dyn hyper::body::Body<Data = Bytes, Error = io::Error>>>;
 
+/// Writes all of `bytes` and has them leave: of what TLS has encrypted, a part stays with it while TCP takes no more, until
+/// somebody writes or flushes again.
+pub(super) async fn send_all<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    bytes: &[u8],
+) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
+}
+
 /// A body held in memory.
 pub(super) fn full(bytes: impl Into<Bytes>) -> Body {
     Box::pin(Full::new(bytes.into()).map_err(never))

@@ -2,9 +2,7 @@
 
 use std::io;
 
-use tokio::io::AsyncWriteExt;
-
-use super::http::Duplex;
+use super::http::{Duplex, send_all};
 use super::message::Inbox;
 use crate::wire::websocket::{Frame, Opcode};
 
@@ -76,5 +74,5 @@ pub(super) async fn send<S: Duplex>(
 ) -> io::Result<()> {
     let mut out = Vec::new();
     Frame::whole(opcode, mask, payload.to_vec()).write(&mut out);
-    stream.write_all(&out).await
+    send_all(stream, &out).await
 }

@@ -347,3 +347,15 @@ fn a_new_target_starts_slowly() {
     assert!(chosen.iter().any(|(_, why)| why.contains("slow start at")));
     assert!(outcome.ended - Instant::ZERO < Duration::from_secs(60));
 }
+
+/// A target is registered once, however often it is said: it gets no second share, and no second probe.
+#[test]
+fn a_target_that_is_registered_again_is_the_same() {
+    let outcome = run(&format!(
+        "target-group.web.targets = [\"ec2-a:32768\", \"ec2-b:32768\", \"ec2-b:32768\"]\n\
+         [[step]]\nat = \"0 ms\"\nalb = {{ register = \"ec2-b:32768\" }}\n{}",
+        fetches(4)
+    ));
+    let names: Vec<_> = chosen(&outcome).into_iter().map(|c| c.0).collect();
+    assert_eq!(names, ["ec2-a", "ec2-b", "ec2-a", "ec2-b"]);
+}

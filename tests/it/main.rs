@@ -19,6 +19,7 @@ mod http2_targets;
 mod kernel;
 mod keys;
 mod openssl;
+mod over_tls;
 mod real;
 mod refusals;
 mod seeds;

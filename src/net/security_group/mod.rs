@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::topology::Topology;
-use super::topology::vpc::{Interface, Peer, Rule, SecurityGroup, Traffic, Tuple, Way};
+use super::topology::vpc::{Interface, Peer, Ports, Rule, SecurityGroup, Traffic, Tuple, Way};
 use crate::event::DropCause;
 use crate::time::Instant;
 use crate::wire::packet::{Packet, Transport};
@@ -183,18 +183,21 @@ impl Rules<'_> {
         self.matching(way, tuple).next().is_some()
     }
 
-    /// Whether a flow that begins with this packet is not tracked: TCP or UDP, allowed from (or to) everywhere, and
-    /// everything allowed the other way.
+    /// Whether a flow that begins with this packet is not tracked: TCP or UDP, allowed from (or to) everywhere, and the
+    /// other way all answers, to everywhere and any port (EC2 User Guide, "Security group connection tracking").
     fn untracked(&self, way: Way, tuple: &Tuple) -> bool {
         let everywhere = |rule: &Rule| matches!(rule.peer, Peer::Range(r) if r.prefix == 0);
         let back = self
             .own
             .iter()
             .flat_map(|g| self.groups[*g].rules(way.reverse()));
-        let everything = |rule: &Rule| everywhere(rule) && rule.traffic == Traffic::ALL;
+        let answers = |rule: &Rule| {
+            let Traffic { protocol, ports } = rule.traffic;
+            everywhere(rule) && protocol.contains(tuple.protocol) && ports == Ports::ALL
+        };
         tuple.destination_port.is_some()
             && self.matching(way, tuple).any(everywhere)
-            && back.into_iter().any(everything)
+            && back.into_iter().any(answers)
     }
 
     fn names(&self) -> String {

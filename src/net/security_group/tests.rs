@@ -163,18 +163,28 @@ fn a_tracked_flow_outlives_its_rule_until_it_is_idle() {
     assert!(passes(&mut guard, 701, Inbound, "syn", (ALB, 49_153)));
 }
 
+/// The answers may be allowed as all traffic or as TCP to any port.
 #[test]
 fn a_flow_open_to_everybody_ends_with_its_rule() {
-    let rule = tcp(8_080, range([0, 0, 0, 0], 0));
-    let mut guard = guard(vec![rule], vec![everything()], Tracking::default());
-    let alb = (ALB, 49_152);
-    assert!(passes(&mut guard, 0, Inbound, "syn", alb));
-    assert!(passes(&mut guard, 0, Outbound, "syn-ack", alb));
-    assert!(passes(&mut guard, 0, Inbound, "ack", alb));
-    assert!(guard.change(0, Inbound, rule, false));
-    // The server's own rule still lets it send; nothing that answers comes in.
-    assert!(passes(&mut guard, 1, Outbound, "ack", alb));
-    assert!(!passes(&mut guard, 1, Inbound, "ack", alb));
+    let any_port = Rule {
+        traffic: Traffic {
+            protocol: Protocol::Tcp,
+            ports: Ports::ALL,
+        },
+        peer: range([0, 0, 0, 0], 0),
+    };
+    for answers in [everything(), any_port] {
+        let rule = tcp(8_080, range([0, 0, 0, 0], 0));
+        let mut guard = guard(vec![rule], vec![answers], Tracking::default());
+        let alb = (ALB, 49_152);
+        assert!(passes(&mut guard, 0, Inbound, "syn", alb));
+        assert!(passes(&mut guard, 0, Outbound, "syn-ack", alb));
+        assert!(passes(&mut guard, 0, Inbound, "ack", alb));
+        assert!(guard.change(0, Inbound, rule, false));
+        // The server's own rule still lets it send; nothing that answers comes in.
+        assert!(passes(&mut guard, 1, Outbound, "ack", alb));
+        assert!(!passes(&mut guard, 1, Inbound, "ack", alb));
+    }
 }
 
 #[test]

@@ -80,8 +80,12 @@ impl Group {
         group
     }
 
-    /// Registers a target. One that is being taken out is there a second time then.
+    /// Registers a target: once, however often it is said. One that is being taken out is there a second time then.
     pub(super) fn register(self: &Rc<Self>, target: Target) {
+        let there = |m: &Member| m.target.address == target.address && !m.is_draining();
+        if self.members.borrow().iter().any(there) {
+            return;
+        }
         let number = self.registered.get();
         self.registered.set(number + 1);
         let health = Health::new(self.config.health_check.is_some());
@@ -149,7 +153,6 @@ impl Group {
         let now = self.node.clock.now();
         let mut members = self.members.borrow_mut();
         let registered = self.usable(&members);
-        let healthy = members.iter().filter(|m| m.health.is_healthy()).count();
         let healthy_here: Vec<usize> = registered
             .iter()
             .copied()
@@ -162,6 +165,7 @@ impl Group {
         let fail_open = !minimum.is_met(healthy_here.len(), registered.len());
         let mut state = "healthy".to_owned();
         if fail_open {
+            let healthy = healthy_here.len();
             state = format!("fail open, {healthy} of {} healthy", registered.len());
         }
         let among = if fail_open { registered } else { healthy_here };

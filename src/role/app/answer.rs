@@ -3,11 +3,12 @@
 use std::io;
 
 use hyper::StatusCode;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWrite;
 
 use super::Server;
 use crate::event::{Fact, Flow};
 use crate::role::config::{Content, Failing, Fault, Reply};
+use crate::role::http::send_all;
 use crate::wire::http1::{Fields, RequestHead, ResponseHead, Version, chunk, last_chunk};
 
 /// What becomes of a connection after an answer.
@@ -55,7 +56,7 @@ impl Server {
         });
         let date = self.node.clock.date().to_http_date();
         let sent = match &reply.delivery.raw {
-            Some(raw) => stream.write_all(raw.as_bytes()).await,
+            Some(raw) => send_all(stream, raw.as_bytes()).await,
             None => {
                 let head = head(reply, date, closes);
                 let bare = request.method == "HEAD" || has_no_body(reply.status);
@@ -79,11 +80,11 @@ impl Server {
         body: Option<&Vec<u8>>,
     ) -> io::Result<()> {
         let Some(body) = body else {
-            return stream.write_all(&head).await;
+            return send_all(stream, &head).await;
         };
         let delivery = &reply.delivery;
         if delivery.separate_writes {
-            stream.write_all(&head).await?;
+            send_all(stream, &head).await?;
             head.clear();
         }
         let after = delivery.fault.and_then(|f| f.after);
@@ -104,7 +105,7 @@ impl Server {
                 out.extend_from_slice(part);
             }
             if parts.peek().is_some() {
-                stream.write_all(&out).await?;
+                send_all(stream, &out).await?;
                 out.clear();
                 self.node.clock.sleep(every).await;
             }
@@ -112,7 +113,7 @@ impl Server {
         if delivery.chunked && after.is_none() {
             last_chunk(&Fields::new(), &mut out);
         }
-        stream.write_all(&out).await
+        send_all(stream, &out).await
     }
 }
 

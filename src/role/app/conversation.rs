@@ -10,7 +10,7 @@ use super::websocket::key_of;
 use super::{Life, Server};
 use crate::event::{Fact, Flow};
 use crate::role::config::{Believes, KeepAlive, Reply};
-use crate::role::http::within;
+use crate::role::http::{send_all, within};
 use crate::role::http2::Shared;
 use crate::role::message::{Inbox, Trouble};
 use crate::role::signal::unless;
@@ -162,7 +162,7 @@ impl Server {
             };
             let expects = head.fields.has_member("expect", "100-continue");
             if expects && framing != Framing::None && !inbox.has_begun() {
-                let interim = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
+                let interim = send_all(stream, b"HTTP/1.1 100 Continue\r\n\r\n").await;
                 if interim.is_err() {
                     return Then::Leave;
                 }

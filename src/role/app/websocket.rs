@@ -1,11 +1,9 @@
 //! A WebSocket that sends every message back.
 
-use tokio::io::AsyncWriteExt;
-
 use super::answer::Then;
 use super::{Life, Server};
 use crate::event::{Fact, Flow};
-use crate::role::http::Duplex;
+use crate::role::http::{Duplex, send_all};
 use crate::role::message::Inbox;
 use crate::role::signal::unless;
 use crate::role::websocket::{Came, Receiver, send};
@@ -50,7 +48,7 @@ impl Server {
             status: 101,
             bytes: None,
         });
-        if stream.write_all(&out).await.is_err() {
+        if send_all(stream, &out).await.is_err() {
             return Then::Leave;
         }
         let mut receiver = Receiver::new(inbox);

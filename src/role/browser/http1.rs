@@ -1,13 +1,11 @@
 //! One request and its response over HTTP/1.
 
-use tokio::io::AsyncWriteExt;
-
 use super::Browser;
 use super::exchange::Whole;
 use super::kept::Connection;
 use crate::event::{Answer, Fact, Flow};
 use crate::role::config::{Ask, Origin};
-use crate::role::http::{beside, within};
+use crate::role::http::{beside, send_all, within};
 use crate::role::message::{Inbox, Pace, Trouble};
 use crate::wire::http1::{Fields, Limits, RequestHead, ResponseHead, Version};
 
@@ -77,7 +75,7 @@ impl Browser {
         let mut first = None;
         if ask.expects_continue && !body.is_empty() {
             // An error shows when the answer is waited for.
-            let _ = writer.write_all(&out).await;
+            let _ = send_all(&mut writer, &out).await;
             out.clear();
             let interim = final_or_continue(inbox, &mut reader);
             match within(&self.node.clock, CONTINUE_WAIT, interim).await {
@@ -91,7 +89,7 @@ impl Browser {
             Some(head) => (head, false),
             None => {
                 out.extend_from_slice(body);
-                let sending = pin!(async move { writer.write_all(&out).await.is_ok() });
+                let sending = pin!(async move { send_all(&mut writer, &out).await.is_ok() });
                 let mut sending = sending;
                 // A server may answer before it has everything.
                 let answer = final_head(inbox, &mut reader);

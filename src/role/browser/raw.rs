@@ -4,15 +4,13 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 
-use tokio::io::AsyncWriteExt;
-
 use super::Browser;
 use super::exchange::Whole;
 use super::http1::final_head;
 use super::kept::Connection;
 use crate::event::Answer;
 use crate::role::config::Raw;
-use crate::role::http::{beside, within};
+use crate::role::http::{beside, send_all, within};
 use crate::role::http2::Tasks;
 use crate::role::message::Trouble;
 use crate::role::signal::{Signal, unless};
@@ -48,7 +46,8 @@ impl Browser {
                 if number > 0 {
                     clock.sleep(raw.every).await;
                 }
-                writer.write_all(piece).await.map_err(|e| e.to_string())?;
+                let written = send_all(&mut writer, piece).await;
+                written.map_err(|e| e.to_string())?;
             }
             sent.set(true);
             clock.sleep(raw.wait).await;

@@ -3,15 +3,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-
 use super::Browser;
 use super::exchange::Whole;
 use super::http1::final_head;
 use super::kept::Connection;
 use crate::event::{Answer, Fact};
 use crate::role::config::Talk;
-use crate::role::http::within;
+use crate::role::http::{send_all, within};
 use crate::role::signal::unless;
 use crate::role::websocket::{Came, Receiver, send};
 use crate::time::Instant;
@@ -71,7 +69,8 @@ impl Browser {
             method: head.method,
             target: head.target,
         });
-        stream.write_all(&out).await.map_err(|e| e.to_string())?;
+        let sent = send_all(&mut stream, &out).await;
+        sent.map_err(|e| e.to_string())?;
         let answer = final_head(&mut connection.inbox, &mut stream).await;
         let answer = answer.map_err(|e| e.to_string())?;
         let agreed = answer.status == 101

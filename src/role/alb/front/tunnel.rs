@@ -30,6 +30,8 @@ struct Way {
     bytes: u64,
     /// The side that sends has ended.
     ended: bool,
+    /// TLS holds records back until it is told to send them, and as long as TCP takes no more.
+    unflushed: bool,
 }
 
 impl Way {
@@ -42,6 +44,9 @@ impl Way {
         moved: &mut bool,
     ) -> Poll<()> {
         loop {
+            if self.unflushed {
+                self.unflushed = Pin::new(&mut *to).poll_flush(cx).is_pending();
+            }
             if self.held.is_empty() && !self.ended {
                 let mut piece = [0; HELD];
                 let mut buffer = ReadBuf::new(&mut piece);
@@ -55,11 +60,16 @@ impl Way {
                 }
             }
             if self.held.is_empty() {
-                return Poll::Ready(());
+                return if self.unflushed {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                };
             }
             match ready!(Pin::new(&mut *to).poll_write(cx, &self.held)) {
                 Ok(n @ 1..) => {
                     self.held.drain(..n);
+                    self.unflushed = true;
                     *moved = true;
                 }
                 Ok(0) | Err(_) => {
@@ -67,8 +77,6 @@ impl Way {
                     self.ended = true;
                 }
             }
-            // TLS holds records back until it is told to send them.
-            let _ = Pin::new(&mut *to).poll_flush(cx);
         }
     }
 }
@@ -85,7 +93,7 @@ pub(super) async fn run(
     let mut there = Way {
         bytes: held.len() as u64,
         held,
-        ended: false,
+        ..Way::default()
     };
     let mut back = Way::default();
     let mut last = clock.now();

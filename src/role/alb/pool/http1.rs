@@ -169,11 +169,12 @@ impl Upload {
         loop {
             self.fill(cx)?;
             if self.written == self.out.len() {
+                // TLS may hold records back. What becomes of the connection is seen when it is read.
+                let flushed = connection.poll_flush(cx);
                 if self.body.is_some() {
                     return Poll::Pending;
                 }
-                // TLS may hold records back.
-                return connection.poll_flush(cx).map(|_| Ok(()));
+                return flushed.map(|_| Ok(()));
             }
             match ready!(connection.poll_write(cx, &self.out[self.written..])) {
                 Ok(n) if n > 0 => {
