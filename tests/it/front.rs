@@ -22,10 +22,14 @@ fn run_every(attributes: &str, pieces: &[&str], every: u32, wait: u32) -> Outcom
         .join(", ")
         .replace("\\u{1}", "\\u0001")
         .replace("\\0", "\\u0000");
+    let listener = if attributes.contains("listener") {
+        ""
+    } else {
+        "node.alb.alb.listener = [{ port = 80, forward = \"web\" }]"
+    };
     let source = format!(
         "base = \"three-tier\"\ntitle = \"t\"\ntarget-group.web.targets = [\"ec2-a:32768\"]\n\
-         node.web-a.app.route.\"/slow\" = {{ takes = \"10 s\" }}\n\
-         node.alb.alb.listener = [{{ port = 80, forward = \"web\" }}]\n{attributes}\n\
+         node.web-a.app.route.\"/slow\" = {{ takes = \"10 s\" }}\n{listener}\n{attributes}\n\
          step = [{{ user = {{ raw = {{ url = \"http://your-app.com/\", every = \"{every} s\", wait = \"{wait} s\", \
          send = [{pieces}] }} }} }}]\n"
     );
@@ -304,4 +308,132 @@ fn the_idle_timeout_ends_connections_of_http2() {
     assert_eq!(over_http2("", 2, 50, false), (vec![200; 2], 1));
     assert_eq!(over_http2("", 2, 70, false), (vec![200], 1));
     assert_eq!(over_http2("", 3, 70, true), (vec![200; 3], 3));
+}
+
+/// What the load balancer writes is out of a client's reach: `Connection` names what is of the client's connection.
+#[test]
+fn a_client_cannot_have_the_load_balancers_headers_taken_out() {
+    let outcome = run(
+        "",
+        &["GET / HTTP/1.1\r\nHost: x\r\nX-Hop: 1\r\nX-Own: 1\r\n\
+           Connection: keep-alive, X-Hop, Host, X-Forwarded-For, X-Forwarded-Proto, X-Amzn-Trace-Id\r\n\r\n"],
+        1,
+    );
+    let requests = at_the_application(&outcome);
+    let names: Vec<_> = requests[0]
+        .iter()
+        .map(|(n, _)| n.to_ascii_lowercase())
+        .collect();
+    for own in [
+        "host",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-port",
+        "x-amzn-trace-id",
+        "x-own",
+    ] {
+        assert!(names.iter().any(|n| n == own), "{own}: {names:?}");
+    }
+    assert!(!names.iter().any(|n| n == "x-hop"), "{names:?}");
+}
+
+#[test]
+fn a_target_cannot_have_the_load_balancers_cookies_taken_out() {
+    let attributes = "target-group.web.stickiness = { lasts = \"1 h\" }\n\
+        node.web-a.app.route.\"/notification/health/check\".headers = { Connection = \"Set-Cookie\" }";
+    let outcome = run(
+        attributes,
+        &["GET /notification/health/check HTTP/1.1\r\nHost: x\r\n\r\n"],
+        1,
+    );
+    let answer = facts(&outcome, "user").find_map(|f| match f {
+        Fact::ResponseReceived { answer, .. } => answer.as_ref(),
+        _ => None,
+    });
+    let has = |name: &str| {
+        let mut headers = answer.unwrap().headers.iter();
+        headers.any(|(n, v)| n.eq_ignore_ascii_case("set-cookie") && v.starts_with(name))
+    };
+    assert!(has("AWSALB=") && has("AWSALBCORS="), "{answer:?}");
+}
+
+/// The request as the log has it, and the path that rules see.
+#[test]
+fn targets_in_absolute_form_are_host_and_path() {
+    let attributes = "node.alb.alb.listener = [{ port = 80, forward = \"web\", rule = [\
+        { priority = 1, path-pattern = [\"/admin*\"], fixed-response = { status = 403 } }, \
+        { priority = 2, path-pattern = [\"/old\"], redirect = { path = \"/new\" } }] }]";
+    for (line, host, status, logged) in [
+        (
+            "GET /login?next=https://a.com/b HTTP/1.1",
+            "x",
+            404,
+            "http://x:80/login?next=https://a.com/b",
+        ),
+        (
+            "GET http://x?y=/admin HTTP/1.1",
+            "x",
+            200,
+            "http://x:80?y=/admin",
+        ),
+        (
+            "GET http://x/admin HTTP/1.1",
+            "other",
+            403,
+            "http://x:80/admin",
+        ),
+        ("GET /admin HTTP/1.1", "x:8080", 403, "http://x:80/admin"),
+    ] {
+        let outcome = run(attributes, &[&format!("{line}\r\nHost: {host}\r\n\r\n")], 1);
+        assert_eq!(statuses(&outcome), [status], "{line}");
+        let log = facts(&outcome, "alb").find_map(|f| match f {
+            Fact::AccessLogged(entry) => Some(entry.request.clone()),
+            _ => None,
+        });
+        assert_eq!(log.unwrap(), format!("GET {logged} HTTP/1.1"));
+    }
+    // Who names no host came to an address.
+    for request in [
+        "GET /old HTTP/1.0\r\n\r\n",
+        "GET /old HTTP/1.1\r\nHost: :80\r\n\r\n",
+    ] {
+        let outcome = run(attributes, &[request], 1);
+        let answer = facts(&outcome, "user").find_map(|f| match f {
+            Fact::ResponseReceived { answer, .. } => answer.as_ref(),
+            _ => None,
+        });
+        let location = answer
+            .unwrap()
+            .headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case("location"));
+        assert_eq!(location.unwrap().1, "http://198.51.100.10:80/new");
+        let outcome = run("", &[request], 1);
+        let requests = at_the_application(&outcome);
+        let host = requests[0]
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case("host"));
+        assert_eq!(host.unwrap().1, "198.51.100.10", "{request}");
+    }
+}
+
+#[test]
+fn a_change_of_protocol_that_nobody_asked_for_is_a_502() {
+    let attributes = "node.web-a.app.route.\"/x\".raw = \"HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: x\\r\\n\
+        Connection: Upgrade\\r\\n\\r\\n\"";
+    let outcome = run(attributes, &["GET /x HTTP/1.1\r\nHost: x\r\n\r\n"], 1);
+    assert_eq!(statuses(&outcome), [502]);
+}
+
+#[test]
+fn nobody_is_given_a_tunnel() {
+    let outcome = run("", &["CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n"], 1);
+    assert_eq!(logged(&outcome), (400, None));
+    let source = "base = \"three-tier\"\ntitle = \"t\"\nnode.user.browser.alpn = [\"h2\"]\n\
+        node.alb.alb.listener = [{ port = 443, certificate = \"your-app\", alpn = [\"h2\"], forward = \"web\" }]\n\
+        step = [{ user = { request = { url = \"https://your-app.com/\", method = \"CONNECT\" } } }]\n";
+    let plan = parse("t.toml", source).unwrap();
+    let outcome = Run::new(&plan, 1).without_packets().execute().unwrap();
+    assert_eq!(at_the_application(&outcome).len(), 0);
+    assert_eq!(logged(&outcome), (400, None));
 }

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::arn;
 use super::connection_log::Connection;
+use super::{arn, headers};
 use crate::event::{AccessRecord, Fact};
 use crate::role::Node;
 use crate::time::Instant;
@@ -103,11 +103,8 @@ impl Record {
         } else {
             bare.to_owned()
         };
-        let url = if line.target.contains("://") {
-            line.target.to_owned()
-        } else {
-            format!("{}://{host}:{port}{}", connection.scheme(), line.target)
-        };
+        let path = headers::absolute(line.target).map_or(line.target, |(_, path)| path);
+        let url = format!("{}://{host}:{port}{path}", connection.scheme());
         self.with(|entry| entry.request = format!("{} {url} {}", line.method, line.version));
     }
 

@@ -51,7 +51,8 @@ pub(super) struct Listener<'a> {
     pub(super) http2: bool,
 }
 
-/// The request's fields as the target gets them: the load balancer's own first, then the client's.
+/// The request's fields as the target gets them: the load balancer's own first, then the client's but for those of its
+/// connection. What `Connection` names goes before ours come, or a client could have them taken out.
 ///
 /// # Errors
 /// When X-Forwarded-For holds too many addresses.
@@ -91,7 +92,9 @@ pub(super) fn forwarded(
     if listener.http2 {
         lower(&mut fields);
     }
-    let kept = incoming.iter().filter(|field| {
+    let mut rest = incoming.clone();
+    leave_connection(&mut rest);
+    let kept = rest.iter().filter(|field| {
         let ours = [
             FORWARDED_FOR,
             FORWARDED_PROTO,
@@ -124,11 +127,9 @@ pub(super) fn leave_connection(fields: &mut Fields) {
     });
 }
 
-/// Makes the head one for a target's connection: what speaks of the client's stays behind, and so does what the front
-/// has answered itself. `Content-Length` beside `Transfer-Encoding` is passed on, though RFC 9112 §6.3 asks for its
+/// Makes the head one for a target's connection: what the front has answered itself stays behind. `Content-Length` beside `Transfer-Encoding` is passed on, though RFC 9112 §6.3 asks for its
 /// removal: what an ambiguous request does to a target is what the desync mitigation mode is about.
 pub(super) fn leave_front(head: &mut RequestHead, upgrade: Option<&str>) {
-    leave_connection(&mut head.fields);
     if let Some(protocol) = upgrade {
         head.fields.set("Upgrade", protocol);
         head.fields.push("Connection", "Upgrade");
@@ -206,7 +207,7 @@ fn forwarded_for(
 }
 
 /// The name without its port, and the port: digits behind the last colon outside of brackets.
-fn host_and_port(host: &str) -> (&str, Option<&str>) {
+pub(super) fn host_and_port(host: &str) -> (&str, Option<&str>) {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => {
             (name, Some(port))
@@ -236,7 +237,7 @@ pub(super) fn named_host(request: &RequestHead) -> Option<&str> {
 
 /// The value of `Host`: in small letters, with the listener's port unless it is 80 or 443; or as it came.
 fn host(request: &RequestHead, local: SocketAddr, listener: &Listener<'_>) -> String {
-    let named = named_host(request).filter(|h| !h.is_empty());
+    let named = named_host(request);
     if listener.attributes.preserve_host {
         return request
             .fields
@@ -247,7 +248,8 @@ fn host(request: &RequestHead, local: SocketAddr, listener: &Listener<'_>) -> St
     }
     let own = SocketAddr::new(local.ip(), 0).to_string();
     let own = own.strip_suffix(":0").unwrap_or(&own);
-    let (name, _) = host_and_port(named.unwrap_or(own));
+    let named = named.map(|host| host_and_port(host).0);
+    let name = named.filter(|name| !name.is_empty()).unwrap_or(own);
     let name = name.to_ascii_lowercase();
     match listener.port {
         80 | 443 => name,

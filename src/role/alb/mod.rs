@@ -319,8 +319,10 @@ impl Front {
         request: Request,
         record: &mut Record,
     ) -> Result<FromTarget, Refusal> {
-        if request.head.method == "TRACE" {
-            return Err(Refusal::Method);
+        match request.head.method.as_str() {
+            "TRACE" => return Err(Refusal::Method),
+            "CONNECT" => return Err(Refusal::BadRequest("CONNECT asks for a tunnel".into())),
+            _ => {}
         }
         let flow = client.flow;
         let listener = headers::Listener {
@@ -333,7 +335,8 @@ impl Front {
         let trace_id = fields.text(headers::TRACE_ID).map(str::to_owned);
         record.with(|entry| entry.trace_id = trace_id);
         // Rules see what the client sent.
-        let decision = self.router.route(flow, &view(flow, &request.head));
+        let own = flow.local.ip().to_string();
+        let decision = self.router.route(flow, &view(flow, &own, &request.head));
         record.with(|entry| {
             entry.matched_rule_priority = Some(decision.priority.unwrap_or(0).into());
             entry.actions_executed.push(decision.action);
@@ -383,6 +386,8 @@ impl Front {
         };
         Ok(match answer {
             FromTarget::Response(mut head, body) => {
+                // A target's `Connection` cannot name what is the load balancer's.
+                headers::leave_connection(&mut head.fields);
                 stick(&mut head);
                 FromTarget::Response(head, to.chosen.under_way.hold(body))
             }
@@ -406,22 +411,21 @@ impl Front {
     }
 }
 
-/// What rules and target groups see of a request, which came in on `flow`.
-fn view(flow: Flow, head: &RequestHead) -> RequestView<'_> {
+/// What rules and target groups see of a request, which came in on `flow`, to the address `own`: that is its host when it
+/// names none.
+fn view<'a>(flow: Flow, own: &'a str, head: &'a RequestHead) -> RequestView<'a> {
     // In absolute form (RFC 9112 §3.2.2) the path comes behind scheme and host.
-    let origin = match head.target.split_once("://") {
-        Some((_, rest)) if !head.target.starts_with('/') => {
-            rest.find('/').map_or("/", |slash| &rest[slash..])
-        }
-        Some(_) | None => head.target.as_str(),
-    };
+    let origin = headers::absolute(&head.target).map_or(head.target.as_str(), |(_, path)| path);
     let (path, query) = match origin.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (origin, None),
     };
+    let path = if path.is_empty() { "/" } else { path };
+    let named = |host: &&str| !headers::host_and_port(host).0.is_empty();
+    let host = headers::named_host(head).filter(named);
     let fields = head.fields.iter();
     RequestView {
-        host: headers::named_host(head).unwrap_or_default(),
+        host: host.unwrap_or(own),
         path,
         query,
         method: &head.method,

@@ -155,6 +155,7 @@ impl Pool {
         });
         record.dispatched();
         let reuse = request.reuse && request.head.keeps_alive();
+        let asks_to_change = request.head.fields.has("upgrade");
         let (head, upload) = http1::exchange(
             &mut connection,
             &self.node.clock,
@@ -175,6 +176,11 @@ impl Pool {
                 Framing::None | Framing::Chunked | Framing::UntilClose => 0,
             },
         });
+        if head.status == 101 && !asks_to_change {
+            // RFC 9110 §15.2.2: it answers `Upgrade`.
+            let unasked = "it changes the protocol, which nobody asked for";
+            return Err(Failure::Malformed(unasked.into()));
+        }
         if head.status == 101 {
             return Ok(FromTarget::Upgraded(head, connection.into_stream()));
         }

@@ -202,10 +202,7 @@ impl Front {
         if head.version.is_http11() && headers::named_host(head).is_none() {
             return Err(Refusal::BadRequest("there is no Host".into()));
         }
-        match head.method.as_str() {
-            "CONNECT" => Err(Refusal::BadRequest("CONNECT asks for a tunnel".into())),
-            _ => Ok(Judged { framing, alone }),
-        }
+        Ok(Judged { framing, alone })
     }
 
     /// The connection ends, or what is on it is no request.
