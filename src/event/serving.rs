@@ -1,8 +1,10 @@
 //! What happens between a load balancer and its clients, beside requests and responses.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Flow;
+use crate::name::Name;
 
 /// Something a load balancer did to a client's connection, or learnt of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,15 @@ pub enum Serving {
         /// Which limit.
         limit: String,
     },
+    /// The deregistration delay of its target is over, and a response or a WebSocket under way ends in the middle.
+    Deregistered {
+        /// On which connection.
+        flow: Flow,
+        /// The target's node.
+        target: Name,
+        /// Where it was registered.
+        address: SocketAddr,
+    },
     /// A connection no longer speaks HTTP: its bytes go through, both ways.
     Upgraded {
         /// On which connection.
@@ -66,6 +77,7 @@ impl Serving {
             | Self::ClientGone { flow }
             | Self::IdleTimeout { flow, .. }
             | Self::LastRequest { flow, .. }
+            | Self::Deregistered { flow, .. }
             | Self::Upgraded { flow, .. } => *flow,
         }
     }

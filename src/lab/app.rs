@@ -7,7 +7,7 @@ use super::decode::{Fields, Item, all};
 use super::pki::{Pki, is_host_name};
 use super::roles::own_port;
 use super::speech;
-use crate::role::config::{App, Believes, HttpsOnly, KeepAlive, Reply, Role};
+use crate::role::config::{App, Believes, HttpsOnly, KeepAlive, OnSigterm, Reply, Role};
 use crate::tls::config::{ServerTakes, ServerTls};
 use crate::units::Bytes;
 
@@ -71,6 +71,14 @@ pub(super) fn app(item: Item<'_>, pki: &Pki<'_>, ports: &mut BTreeSet<u16>) -> O
         ];
         i.one_of("header", &words)
     });
+    let on_sigterm = table.or("on-sigterm", OnSigterm::default(), |i| {
+        let words = [
+            ("finish", OnSigterm::Finish),
+            ("end", OnSigterm::End),
+            ("ignore", OnSigterm::Ignore),
+        ];
+        i.one_of("way to take SIGTERM", &words)
+    });
     let lingering_close = truth(&mut table, "lingering-close");
     table.finish();
     Some(Role::App(App {
@@ -89,6 +97,7 @@ pub(super) fn app(item: Item<'_>, pki: &Pki<'_>, ports: &mut BTreeSet<u16>) -> O
         workers: workers?,
         backlog: backlog?,
         believes: believes?,
+        on_sigterm: on_sigterm?,
         lingering_close: lingering_close?,
     }))
 }

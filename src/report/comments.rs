@@ -19,6 +19,7 @@ mod alteration;
 mod attack;
 mod cookies;
 mod dns;
+mod ended;
 mod filters;
 mod health;
 mod http1;
@@ -51,6 +52,8 @@ pub struct Annotator {
     /// Challenge ACKs: when, from where, to where.
     challenges: Vec<(Instant, SocketAddr, SocketAddr)>,
     refusals: filters::Refusals,
+    /// Connections ended before their time.
+    ended: ended::Ended,
     /// Targets that load balancers got no response from.
     failures: targets::Failures,
 }
@@ -92,6 +95,7 @@ impl Annotator {
         }
         self.refusals.event(event);
         self.failures.event(event);
+        self.ended.event(event);
         if let What::Dropped {
             cause: DropCause::Challenged,
             bytes,
@@ -123,7 +127,11 @@ impl Annotator {
             said.extend(text.filter(|_| probed.is_none()));
         }
         said.extend(probed);
-        said.extend(self.fin(frame, &ends));
+        let closes = self.fin(frame, &ends);
+        said.extend(closes.map(|mut text| {
+            text.extend(self.ended.why(frame, &speakers, plan));
+            text
+        }));
         if let Some(cause) = frame.lost {
             let why = self.refusals.of(frame.packet);
             let why = why.map_or_else(|| cause.to_string(), str::to_owned);

@@ -131,7 +131,8 @@ const fn tone(fact: &Fact) -> Option<Tone> {
             Serving::Refused { .. }
             | Serving::Desync { .. }
             | Serving::ClientGone { .. }
-            | Serving::IdleTimeout { .. },
+            | Serving::IdleTimeout { .. }
+            | Serving::Deregistered { .. },
         )
         | Fact::StepFailed { .. } => Some(Tone::Bad),
         Fact::Balancing(_)

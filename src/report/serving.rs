@@ -24,6 +24,10 @@ pub(super) fn words(serving: &Serving) -> (&'static str, String) {
             format!("nothing moved for {}: closed", show_duration(*after)),
         ),
         Serving::LastRequest { limit, .. } => ("last-request", limit.clone()),
+        Serving::Deregistered { target, .. } => (
+            "deregistered",
+            format!("the deregistration delay of {target} is over: cut in the middle"),
+        ),
         Serving::Upgraded { protocol, .. } => (
             "upgraded",
             format!("no longer HTTP but {protocol}: bytes go through"),

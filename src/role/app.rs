@@ -5,25 +5,29 @@ mod answer;
 mod choice;
 mod conversation;
 mod http2;
+mod life;
 mod websocket;
 
 use std::cell::RefCell;
 use std::io;
 use std::mem;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::Node;
-use super::config::{App, Service};
+use super::config::{App, OnSigterm, Service};
 use super::http2::Shared;
-use super::signal::{Room, Signal, unless};
+use super::signal::{Room, unless};
 use crate::event::Fact;
 use crate::stack::TcpStream;
 use crate::tls::server::{self, ServerSetup};
 
+use life::Life;
+
 /// An application on a node.
 pub struct Application {
     server: Rc<Server>,
-    /// `None` while it does not run.
+    /// `None` before its first start.
     life: RefCell<Option<Life>>,
 }
 
@@ -33,15 +37,6 @@ struct Server {
     config: App,
     /// How it speaks TLS; `None` for plain HTTP.
     tls: Option<ServerSetup>,
-}
-
-/// From a start to its end. Cloning shares it.
-#[derive(Clone, Default)]
-struct Life {
-    /// It is to end when nothing is left to do.
-    stopping: Signal,
-    /// It ends where it stands.
-    killed: Signal,
 }
 
 /// Starts the application on `node`.
@@ -60,39 +55,50 @@ pub fn start(node: Node, config: App, tls: Option<ServerSetup>) -> io::Result<Ap
 impl Application {
     /// Does something to it, as its machine's init would.
     pub fn serve(&self, service: Service) {
-        let node = &self.server.node;
-        let port = self.server.config.port;
-        let life = match service {
-            Service::Start => {
-                let began = self.begin();
-                match began {
-                    Ok(()) => node.fact(Fact::Service {
-                        port,
-                        service: "started",
-                    }),
-                    Err(e) => node.fact(Fact::StepFailed {
-                        error: format!("port {port}: {e}"),
-                    }),
+        if service == Service::Start {
+            match self.begin() {
+                Ok(()) => self.server.tell("started"),
+                Err(e) => {
+                    let port = self.server.config.port;
+                    self.failed(format!("port {port}: {e}"));
                 }
-                return;
             }
-            Service::Stop | Service::Crash => self.life.take(),
-        };
+            return;
+        }
+        let life = self.life.borrow().clone().filter(|l| !l.is_over());
         let Some(life) = life else {
-            node.fact(Fact::StepFailed {
-                error: "the application does not run".into(),
-            });
+            self.failed("the application does not run".into());
             return;
         };
-        let (signal, word) = match service {
-            Service::Crash => (life.killed, "killed"),
-            Service::Stop | Service::Start => (life.stopping, "stopping"),
-        };
-        node.fact(Fact::Service {
-            port,
-            service: word,
+        match service {
+            Service::Crash => self.server.kill(&life, "killed"),
+            Service::Stop { timeout } => self.stop(&life, timeout),
+            Service::Start => {}
+        }
+    }
+
+    /// SIGTERM, and SIGKILL when it is still there after a while, as `docker stop` does it.
+    fn stop(&self, life: &Life, timeout: Option<Duration>) {
+        match self.server.config.on_sigterm {
+            OnSigterm::Finish => {
+                self.server.tell("stopping");
+                life.stopping.raise();
+            }
+            OnSigterm::End => self.server.kill(life, "ended by SIGTERM"),
+            OnSigterm::Ignore => self.server.tell("ignores SIGTERM"),
+        }
+        let Some(timeout) = timeout else { return };
+        let (server, life) = (self.server.clone(), life.clone());
+        self.server.node.executor.spawn(async move {
+            let waiting = server.node.clock.sleep(timeout);
+            if unless(life.over.raised(), waiting).await.is_some() {
+                server.kill(&life, "killed, for it was not done in time");
+            }
         });
-        signal.raise();
+    }
+
+    fn failed(&self, error: String) {
+        self.server.node.fact(Fact::StepFailed { error });
     }
 
     fn begin(&self) -> io::Result<()> {
@@ -101,7 +107,7 @@ impl Application {
         let listener = server.node.host.listen(config.port, config.backlog)?;
         let (room, life) = (Room::new(config.workers), Life::default());
         self.life.replace(Some(life.clone()));
-        let ended = life.clone();
+        let own = life.work();
         server.node.executor.clone().spawn(async move {
             let accepting = async {
                 loop {
@@ -109,23 +115,36 @@ impl Application {
                     let place = room.place().await;
                     let stream = listener.accept().await;
                     let (served, life) = (server.clone(), life.clone());
+                    let work = life.work();
                     server.node.executor.spawn(async move {
                         served.serve(stream, life).await;
-                        drop(place);
+                        drop((place, work));
                     });
                 }
             };
             let either = async {
-                unless(ended.killed.raised(), ended.stopping.raised()).await;
+                unless(life.killed.raised(), life.stopping.raised()).await;
             };
             unless(either, accepting).await;
             // The listener goes, and with it whoever was not accepted: the kernel resets them.
+            drop((listener, own));
         });
         Ok(())
     }
 }
 
 impl Server {
+    fn tell(&self, service: &'static str) {
+        let port = self.config.port;
+        self.node.fact(Fact::Service { port, service });
+    }
+
+    /// It ends where it stands.
+    fn kill(&self, life: &Life, how: &'static str) {
+        self.tell(how);
+        life.killed.raise();
+    }
+
     async fn serve(self: Rc<Self>, stream: TcpStream, life: Life) {
         let flow = stream.flow();
         self.node.fact(Fact::Accepted(flow));

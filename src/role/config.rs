@@ -15,8 +15,8 @@ pub use alb::{
     Weighted,
 };
 pub use app::{
-    App, Believes, Content, Delivery, Failing, Fault, Grpc, HttpsOnly, KeepAlive, Reply, Route,
-    Service,
+    App, Believes, Content, Delivery, Failing, Fault, Grpc, HttpsOnly, KeepAlive, OnSigterm, Reply,
+    Route, Service,
 };
 pub use attack::{
     Attacker, Attempt, Guess, Interceptor, Manner, RecordChoice, Side, Stolen, SynFlood, Terminate,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tunlab::dissect::message::Message;
-use tunlab::event::{Balancing, CookieFact, Fact, HealthState, What};
+use tunlab::event::{Balancing, CookieFact, Fact, HealthState, Serving, What};
 use tunlab::run::{Outcome, Run};
 use tunlab::time::Instant;
 
@@ -358,4 +358,124 @@ fn a_target_that_is_registered_again_is_the_same() {
     ));
     let names: Vec<_> = chosen(&outcome).into_iter().map(|c| c.0).collect();
     assert_eq!(names, ["ec2-a", "ec2-b", "ec2-a", "ec2-b"]);
+}
+
+/// A target of one application, and who stops it when.
+fn stopped(app: &str, stop: &str) -> Outcome {
+    run(&format!(
+        "target-group.web.targets = [\"ec2-a:32768\"]\nlasts = \"40 s\"\n\
+         node.web-a.app.route.\"/long\" = {{ takes = \"15 s\", body = \"long\" }}\n{app}\n\
+         [[step]]\nat = \"1 s\"\nuser = {{ get = \"https://your-app.com/long\" }}\n\
+         [[step]]\nat = \"2 s\"\nweb-a = {{ stop = {stop} }}\n\
+         [[step]]\nat = \"3 s\"\nuser = {{ get = \"https://your-app.com/\" }}\n"
+    ))
+}
+
+/// What was done to an application, in milliseconds.
+fn services(outcome: &Outcome) -> Vec<(u64, &'static str)> {
+    let done = facts(outcome).filter_map(|(at, _, fact)| {
+        assert!(!matches!(fact, Fact::StepFailed { .. }), "{fact:?}");
+        let Fact::Service { service, .. } = fact else {
+            return None;
+        };
+        Some((at.as_nanos() / 1_000_000, *service))
+    });
+    done.collect()
+}
+
+#[test]
+fn a_stop_is_sigterm_and_then_sigkill() {
+    // What is under way may end while SIGTERM is all there is; nobody listens any more.
+    let patient = stopped("", "true");
+    assert_eq!(services(&patient), [(2_000, "stopping")]);
+    assert_eq!(answers(&patient)[..1], [(3_083, 502)]);
+    assert_eq!(answers(&patient)[1].1, 200);
+    // Ten seconds are not enough for it.
+    let docker = stopped("", "{ }");
+    let late = (12_000, "killed, for it was not done in time");
+    assert_eq!(services(&docker), [(2_000, "stopping"), late]);
+    assert_eq!(answers(&docker), [(3_083, 502), (12_010, 502)]);
+    let enough = stopped("", "{ timeout = \"20 s\" }");
+    assert_eq!(services(&enough), [(2_000, "stopping")]);
+    assert_eq!(answers(&enough), answers(&patient));
+    // Without a handler it ends at once; as process 1 of its container it does not hear.
+    let plain = stopped("node.web-a.app.on-sigterm = \"end\"", "{ }");
+    assert_eq!(services(&plain), [(2_000, "ended by SIGTERM")]);
+    assert_eq!(answers(&plain), [(2_010, 502), (3_083, 502)]);
+    let deaf = stopped("node.web-a.app.on-sigterm = \"ignore\"", "{ }");
+    assert_eq!(services(&deaf), [(2_000, "ignores SIGTERM"), late]);
+    assert_eq!(answers(&deaf), [(3_089, 200), (12_010, 502)]);
+}
+
+#[test]
+fn who_is_stopping_can_still_be_killed() {
+    let outcome = run("target-group.web.targets = [\"ec2-a:32768\"]\n\
+         node.web-a.app.takes = \"10 s\"\n\
+         [[step]]\nuser = { get = \"https://your-app.com/\" }\n\
+         [[step]]\nat = \"1 s\"\nweb-a = { stop = true }\n\
+         [[step]]\nat = \"3 s\"\nweb-a = { crash = true }\n");
+    assert_eq!(answers(&outcome), [(3_010, 502)]);
+}
+
+/// A WebSocket over which a word goes every second, to a target that is taken out at 3 s.
+fn websocket(more: &str) -> Outcome {
+    run(&format!(
+        "target-group.web.deregistration-delay = \"5 s\"\n\
+         node.web-a.app.route.\"/chat\" = {{ websocket = \"echo\" }}\n{more}\n\
+         [[step]]\nuser = {{ websocket = {{ url = \"https://your-app.com/chat\", lasts = \"60 s\", every = \"1 s\", \
+         send = [\"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"7\", \"8\", \"9\", \"10\", \"11\", \"12\"] }} }}\n\
+         [[step]]\nat = \"3 s\"\nalb = {{ deregister = \"ec2-a:32768\" }}\n"
+    ))
+}
+
+#[test]
+fn an_open_websocket_is_cut_at_the_end_of_the_deregistration_delay() {
+    let outcome = websocket("");
+    let user = facts(&outcome).filter(|(_, node, _)| *node == "user");
+    let mut messages = 0;
+    let mut closed = None;
+    for (at, _, fact) in user {
+        messages += usize::from(matches!(fact, Fact::WebSocketMessage { .. }));
+        if let Fact::WebSocketClosed { code, .. } = fact {
+            closed = Some((at.as_nanos() / 1_000_000, *code));
+        }
+    }
+    assert_eq!((messages, closed), (8, Some((8_010, 1006))));
+    let cut = facts(&outcome).filter_map(|(at, node, fact)| {
+        let Fact::Serving(Serving::Deregistered { target, .. }) = fact else {
+            return None;
+        };
+        Some((at.as_nanos() / 1_000_000, node, target.as_str()))
+    });
+    assert_eq!(cut.collect::<Vec<_>>(), [(8_000, "alb", "ec2-a")]);
+    // The application's connection ends in the same moment.
+    let ended = facts(&outcome).find_map(|(at, node, fact)| {
+        let closed = node == "web-a" && matches!(fact, Fact::WebSocketClosed { code: 1006, .. });
+        closed.then(|| at.as_nanos() / 1_000_000)
+    });
+    assert_eq!(ended, Some(8_000));
+}
+
+#[test]
+fn an_open_websocket_is_an_outstanding_request() {
+    let least = "target-group.web.algorithm = \"least-outstanding-requests\"\n\
+                 [[step]]\nat = \"1 s\"\nuser = { request = { url = \"https://your-app.com/\", repeat = 4 } }\n";
+    let targets: Vec<String> = chosen(&websocket(least)).into_iter().map(|c| c.0).collect();
+    assert_eq!(targets, ["ec2-a", "ec2-b", "ec2-b", "ec2-b", "ec2-b"]);
+}
+
+#[test]
+fn a_response_under_way_is_cut_with_its_target() {
+    let outcome = run("target-group.web.targets = [\"ec2-a:32768\"]\n\
+         target-group.web.deregistration-delay = \"2 s\"\n\
+         node.web-a.app.route.\"/big\" = { size = \"20 kB\", pieces = { count = 10, every = \"1 s\" } }\n\
+         [[step]]\nuser = { get = \"https://your-app.com/big\" }\n\
+         [[step]]\nat = \"3 s\"\nalb = { deregister = \"ec2-a:32768\" }\n");
+    let failed = facts(&outcome).find_map(|(at, node, fact)| {
+        let failed = node == "user" && matches!(fact, Fact::StepFailed { .. });
+        failed.then(|| at.as_nanos() / 1_000_000)
+    });
+    assert_eq!(failed, Some(5_010));
+    let cut = |f: &Fact| matches!(f, Fact::Serving(Serving::Deregistered { .. }));
+    assert_eq!(facts(&outcome).filter(|(_, _, f)| cut(f)).count(), 1);
 }

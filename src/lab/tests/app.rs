@@ -2,7 +2,7 @@
 
 use super::{lines, mistakes, plan, small};
 use crate::lab::plan::Action;
-use crate::role::config::{App, Failing, Fault, KeepAlive, Role, Service};
+use crate::role::config::{App, Failing, Fault, KeepAlive, OnSigterm, Role, Service};
 
 #[expect(
     clippy::wildcard_enum_match_arm,
@@ -40,12 +40,22 @@ fn an_application_has_manners_and_faults() {
         "user = { get = \"http://203.192.1.60/\" }",
         "web = { stop = true }",
     );
-    assert_eq!(plan(&step).steps[0].action, Action::Serve(Service::Stop));
+    let action = |step: &str| plan(step).steps[0].action.clone();
+    let stop = |timeout| Action::Serve(Service::Stop { timeout });
+    assert_eq!(action(&step), stop(None));
+    let seconds = |n| Some(std::time::Duration::from_secs(n));
+    let docker = step.replace("stop = true", "stop = { }");
+    assert_eq!(action(&docker), stop(seconds(10)));
+    let patient = step.replace("stop = true", "stop = { timeout = \"30 s\" }");
+    assert_eq!(action(&patient), stop(seconds(30)));
+    assert_eq!(app.on_sigterm, OnSigterm::Finish);
+    let deaf = app_of("node.web.app.on-sigterm = \"ignore\"");
+    assert_eq!(deaf.on_sigterm, OnSigterm::Ignore);
 }
 
 #[test]
 fn what_an_application_cannot_do_is_said_at_once() {
-    let text = "node.web.app.keep-alive = \"0 s\"\nnode.web.app.hosts = [\"a b\"]\nnode.web.app.believes = \"luck\"\n\
+    let text = "node.web.app.keep-alive = \"0 s\"\nnode.web.app.hosts = [\"a b\"]\nnode.web.app.believes = \"luck\"\nnode.web.app.on-sigterm = \"wait\"\n\
         [node.web.app.route.\"/a\"]\nbody = \"x\"\nsize = \"1 kB\"\nchunked = true\ncontent-length = 3\nafter = \"1 B\"\n\
         headers = { \"A B\" = \"c\" }\nduring = [{ from = \"2 s\", to = \"1 s\" }]";
     let said = lines(&mistakes(&small(text)));
@@ -53,6 +63,7 @@ fn what_an_application_cannot_do_is_said_at_once() {
         "`keep-alive` is zero",
         "`a b` is not a host name",
         "unknown header `luck`",
+        "unknown way to take SIGTERM `wait`",
         "there are two bodies",
         "chunks have no `Content-Length`",
         "nothing goes wrong after so many bytes",
@@ -61,7 +72,7 @@ fn what_an_application_cannot_do_is_said_at_once() {
     ] {
         assert!(said.contains(part), "{part} in\n{said}");
     }
-    assert_eq!(said.lines().count(), 8, "{said}");
+    assert_eq!(said.lines().count(), 9, "{said}");
     let step = small("").replace(
         "user = { get = \"http://203.192.1.60/\" }",
         "web = { stop = false, start = true }",

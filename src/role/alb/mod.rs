@@ -384,16 +384,26 @@ impl Front {
                 head.fields.push("Set-Cookie", cookie);
             }
         };
+        let (node, address) = (self.node.clone(), to.chosen.address);
+        let target = to.chosen.target.clone();
+        let cut = move || {
+            node.fact(Fact::Serving(Serving::Deregistered {
+                flow,
+                target,
+                address,
+            }));
+        };
         Ok(match answer {
             FromTarget::Response(mut head, body) => {
                 // A target's `Connection` cannot name what is the load balancer's.
                 headers::leave_connection(&mut head.fields);
                 stick(&mut head);
-                FromTarget::Response(head, to.chosen.under_way.hold(body))
+                FromTarget::Response(head, to.chosen.under_way.hold(body, cut))
             }
             FromTarget::Upgraded(mut head, stream) => {
                 stick(&mut head);
-                FromTarget::Upgraded(head, stream)
+                // It is a request under way for as long as it is open.
+                FromTarget::Upgraded(head, to.chosen.under_way.hold_stream(stream, cut))
             }
         })
     }

@@ -39,8 +39,22 @@ pub struct App {
     pub backlog: usize,
     /// How it reads a request with both `Content-Length` and `Transfer-Encoding`.
     pub believes: Believes,
+    /// What it does when it is told to end.
+    pub on_sigterm: OnSigterm,
     /// Whether it reads what a client still sends before it closes a connection (RFC 9112 §9.6).
     pub lingering_close: bool,
+}
+
+/// What an application does at SIGTERM, which whoever runs containers sends first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnSigterm {
+    /// It listens no more, closes connections without a request, answers what it has, and ends.
+    #[default]
+    Finish,
+    /// It ends at once, as a program without a handler does.
+    End,
+    /// It goes on as if nothing had happened, as a program without a handler does that is process 1 of its container.
+    Ignore,
 }
 
 /// How an application knows that a request came by https.
@@ -189,6 +203,7 @@ impl App {
             workers: None,
             backlog: Self::BACKLOG,
             believes: Believes::TransferEncoding,
+            on_sigterm: OnSigterm::default(),
             lingering_close: false,
         }
     }
@@ -243,19 +258,13 @@ impl Route {
 /// What is done to an application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
-    /// SIGTERM: it listens no more, closes connections without a request, answers what it has, and ends.
-    Stop,
+    /// SIGTERM: what becomes of it is the application's own affair.
+    Stop {
+        /// When SIGKILL follows if it is still there, as `docker stop` has it; `None` waits for ever.
+        timeout: Option<Duration>,
+    },
     /// SIGKILL: its machine closes all its sockets.
     Crash,
     /// It begins again.
     Start,
-}
-
-impl Service {
-    /// With their words in lab files.
-    pub const WORDS: [(&str, Self); 3] = [
-        ("stop", Self::Stop),
-        ("crash", Self::Crash),
-        ("start", Self::Start),
-    ];
 }
