@@ -1,7 +1,6 @@
 //! Load balancing: rules met, targets chosen, health.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use super::milestones::fact;
 use super::{CITED_MAX, Evidence, Record, Ruling};
@@ -9,7 +8,6 @@ use crate::event::{Balancing, Event, Fact};
 use crate::lab::plan::{BalancingCheck, Count, HealthWanted, Span};
 use crate::name::Name;
 use crate::time::Instant;
-use crate::units::show_duration;
 
 /// What a load balancer's node decided is as wanted.
 pub(super) fn check(record: &Record<'_>, node: &Name, check: &BalancingCheck) -> Ruling {
@@ -164,12 +162,8 @@ fn matching(
     span: Span,
     is: impl Fn(&Event) -> bool,
 ) -> Vec<usize> {
-    let slack = record.tolerance;
     let events = record.events.iter().enumerate();
-    let within = |at: Instant| {
-        let at = at - Instant::ZERO;
-        at + slack >= span.from && span.by.is_none_or(|by| at <= by + slack)
-    };
+    let within = |at: Instant| span.holds(at - Instant::ZERO, record.tolerance);
     events
         .filter(|(_, e)| e.node == *node && within(e.at) && is(e))
         .map(|(i, _)| i)
@@ -204,20 +198,10 @@ fn times(n: usize) -> String {
     }
 }
 
-impl Span {
-    /// As in " from 5 s to 20 s".
-    fn words(&self) -> String {
-        let from = match self.from {
-            Duration::ZERO => String::new(),
-            from => format!(" from {} on", show_duration(from)),
-        };
-        let by = self.by.map(|by| format!(" by {}", show_duration(by)));
-        format!("{from}{}", by.unwrap_or_default())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::event::{HealthReason, HealthState, What};
     use crate::expect::fixture::{at, main_lab, name};

@@ -5,18 +5,25 @@ use std::net::IpAddr;
 use super::{Record, Ruling, TapRecord};
 use crate::dissect::message::Frame;
 use crate::event::Direction;
-use crate::lab::plan::{Count, PacketFilter, Viewer};
+use crate::lab::plan::{Count, PacketFilter, Span, Viewer};
 use crate::name::Name;
+use crate::time::Instant;
 
-/// The number of packets that the filter selects is as wanted.
+/// The number of packets that the filter selects, in that part of the run, is as wanted.
 pub(super) fn count(
     record: &Record<'_>,
     on: Option<&Name>,
     viewer: Viewer,
     filter: &PacketFilter,
+    span: Span,
     wanted: Count,
 ) -> Ruling {
-    let expected = format!("{} for `{}`", count_words(wanted), filter.text);
+    let expected = format!(
+        "{} for `{}`{}",
+        count_words(wanted),
+        filter.text,
+        span.words()
+    );
     let frames: Vec<&Frame> = match (on, viewer) {
         (None, Viewer::KeyHolder) => record.frames.iter().collect(),
         (None, Viewer::Observer) => record.observed.iter().collect(),
@@ -25,17 +32,28 @@ pub(super) fn count(
             Err(why) => return Ruling::broken("not captured", vec![], &expected, &why),
         },
     };
-    let selected: Vec<&Frame> = frames
+    let ended = record.ended - Instant::ZERO;
+    if span.from > ended + record.tolerance {
+        // Nothing could be sent then, so that "none" would hold whatever the lab does.
+        let found = format!("the run ended at {}", record.show_found(ended));
+        return Ruling::broken("the run was over", vec![], &expected, &found);
+    }
+    let (selected, other): (Vec<&Frame>, Vec<&Frame>) = frames
         .iter()
-        .filter(|f| filter.filter.matches(f))
         .copied()
-        .collect();
+        .filter(|f| filter.filter.matches(f))
+        .partition(|f| span.holds(f.at - Instant::ZERO, record.tolerance));
     let evidence = record.cite_all(selected.iter().copied());
     let measured = format!("{} of {} packets", selected.len(), frames.len());
     if wanted.admits(selected.len() as u64) {
         return Ruling::held(measured, evidence);
     }
-    let found = measured.clone();
+    let mut found = measured.clone();
+    if let Some(first) = other.first() {
+        let at = record.show_found(first.at - Instant::ZERO);
+        found += &format!(", and {} at other times, the first at {at}", other.len());
+    }
+    let evidence = record.cite_all(selected.into_iter().chain(other));
     Ruling::broken(measured, evidence, &expected, &found)
 }
 
@@ -139,9 +157,12 @@ pub(super) fn count_words(count: Count) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::dissect::filter::Filter;
     use crate::expect::{Evidence, fixture};
+    use crate::units::show_duration;
 
     fn filter(text: &str) -> PacketFilter {
         PacketFilter {
@@ -163,6 +184,7 @@ mod tests {
             None,
             Viewer::KeyHolder,
             &filter("http"),
+            Span::default(),
             Count::Exactly(4),
         );
         assert_eq!(
@@ -170,7 +192,17 @@ mod tests {
             (None, "4 of 28 packets")
         );
         let on = name("edge");
-        let observer = |n| count(&record, Some(&on), Viewer::Observer, &filter("http"), n);
+        let any = Span::default();
+        let observer = |n| {
+            count(
+                &record,
+                Some(&on),
+                Viewer::Observer,
+                &filter("http"),
+                any,
+                n,
+            )
+        };
         assert_eq!(observer(Count::Exactly(0)).broken, None);
         assert_eq!(
             observer(Count::AtLeast(1)).broken.unwrap(),
@@ -181,6 +213,7 @@ mod tests {
             Some(&name("moon")),
             Viewer::Observer,
             &filter("ip"),
+            any,
             Count::AtMost(9),
         );
         assert!(
@@ -188,6 +221,51 @@ mod tests {
                 .broken
                 .unwrap()
                 .ends_with("no link or tap called moon")
+        );
+    }
+
+    #[test]
+    fn packets_are_counted_in_a_part_of_the_run() {
+        let mut run = fixture::main_lab();
+        let ms = Duration::from_millis;
+        let first = {
+            let http = filter("http").filter;
+            run.frames.iter().find(|f| http.matches(f)).unwrap().at - Instant::ZERO
+        };
+        let messages = |run: &fixture::Run, from, by, wanted| {
+            let filter = filter("http");
+            let span = Span { from, by };
+            let key_holder = Viewer::KeyHolder;
+            count(&run.record(), None, key_holder, &filter, span, wanted)
+        };
+        // Both ends belong to it.
+        let there = messages(&run, first, Some(first), Count::Exactly(1));
+        assert_eq!(
+            (there.broken, there.measured.as_str()),
+            (None, "1 of 28 packets")
+        );
+        let after = messages(&run, first + ms(1), None, Count::Exactly(3));
+        assert_eq!(after.broken, None);
+        let before = messages(&run, Duration::ZERO, Some(first - ms(1)), Count::AtLeast(1));
+        assert_eq!(
+            before.broken.unwrap(),
+            format!(
+                "expected at least 1 for `http` by {}; found 0 of 28 packets, and 4 at other times, the first \
+                 at {}",
+                show_duration(first - ms(1)),
+                show_duration(first)
+            )
+        );
+        assert_eq!(before.evidence.len(), 4);
+        // On TUN devices no closer than the tolerance.
+        run.tolerance = ms(1);
+        let before = messages(&run, Duration::ZERO, Some(first - ms(1)), Count::AtLeast(1));
+        assert_eq!(before.broken, None);
+        // The run ends at 102 ms: of what came later nothing can be said.
+        let late = messages(&run, ms(104), None, Count::Exactly(0));
+        assert_eq!(
+            late.broken.unwrap(),
+            "expected exactly 0 for `http` from 104 ms on; found the run ended at 102 ms"
         );
     }
 

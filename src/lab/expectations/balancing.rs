@@ -1,14 +1,13 @@
 //! Load balancing: rules met, targets chosen, health.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use super::Reader;
-use super::packets::count_or;
+use super::packets::{count_or, span};
 use crate::event::{HealthReason, HealthState};
 use crate::lab::alb;
 use crate::lab::decode::{Fields, Item};
-use crate::lab::plan::{BalancingCheck, Check, Count, HealthWanted, Span};
+use crate::lab::plan::{BalancingCheck, Check, Count, HealthWanted};
 use crate::lab::tree::Kind;
 use crate::name::Name;
 
@@ -116,17 +115,4 @@ impl Reader<'_, '_> {
         let target = alb::target(item, self.network)?;
         Some((target.node, target.address))
     }
-}
-
-/// `from` and `by`.
-fn span(table: &mut Fields<'_>) -> Option<Span> {
-    let from = table.or("from", Duration::ZERO, Item::duration);
-    let by_item = table.optional("by");
-    let by = table.or("by", None, |i| i.duration().map(Some));
-    let (from, by) = (from?, by?);
-    if let (Some(item), true) = (by_item, by.is_some_and(|by| by < from)) {
-        item.wrong("`by` is before `from`", "expected a later time", None);
-        return None;
-    }
-    Some(Span { from, by })
 }

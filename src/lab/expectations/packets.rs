@@ -1,10 +1,12 @@
 //! What packets carry, and who sees it.
 
+use std::time::Duration;
+
 use super::{Reader, viewer};
 use crate::dissect::filter::Filter;
 use crate::lab::decode::{Fields, Item};
-use crate::lab::error::Span;
-use crate::lab::plan::{Check, Count, PacketFilter, Viewer};
+use crate::lab::error;
+use crate::lab::plan::{Check, Count, PacketFilter, Span, Viewer};
 
 impl Reader<'_, '_> {
     pub(super) fn packets(&self, table: &mut Fields<'_>) -> Option<Check> {
@@ -12,11 +14,13 @@ impl Reader<'_, '_> {
         let viewer = table.or("as", Viewer::KeyHolder, viewer);
         let filter = table.required("filter", "\"http.request\"");
         let filter = filter.and_then(self::filter);
+        let span = span(table);
         let count = count(table);
         Some(Check::Packets {
             on: on?,
             viewer: viewer?,
             filter: filter?,
+            span: span?,
             count: count?,
         })
     }
@@ -76,6 +80,24 @@ pub(super) fn count_or(table: &mut Fields<'_>, usual: Count) -> Option<Count> {
     count(table)
 }
 
+/// The part of the run that is meant, by its keys `from` and `by`.
+pub(super) fn span(table: &mut Fields<'_>) -> Option<Span> {
+    let from = table.or("from", Duration::ZERO, Item::duration);
+    let Some(item) = table.optional("by") else {
+        return Some(Span {
+            from: from?,
+            by: None,
+        });
+    };
+    let by = item.duration();
+    let (from, by) = (from?, by?);
+    if by < from {
+        item.wrong("`by` is before `from`", "expected a later time", None);
+        return None;
+    }
+    Some(Span { from, by: Some(by) })
+}
+
 fn filter(item: Item<'_>) -> Option<PacketFilter> {
     let text = item.text()?;
     match Filter::parse(text) {
@@ -97,14 +119,14 @@ fn filter(item: Item<'_>) -> Option<PacketFilter> {
 }
 
 /// The place of a part of a text value: exact when the text is written without escapes on one line, else the whole.
-fn inside(item: &Item<'_>, text: &str, part: std::ops::Range<usize>) -> Span {
+fn inside(item: &Item<'_>, text: &str, part: std::ops::Range<usize>) -> error::Span {
     let span = item.value.span;
     let quoted_plainly = span.end.saturating_sub(span.start) == text.len() + 2;
     if !quoted_plainly || part.end > text.len() {
         return span;
     }
     let start = span.start + 1;
-    Span {
+    error::Span {
         start: start + part.start,
         end: start + part.end,
         ..span

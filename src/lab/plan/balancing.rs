@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::event::{HealthReason, HealthState};
 use crate::name::Name;
 use crate::role::config::Target;
+use crate::units::show_duration;
 
 /// A target comes into a target group, or leaves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +79,25 @@ pub struct Span {
     pub from: Duration,
     /// Not after this.
     pub by: Option<Duration>,
+}
+
+impl Span {
+    /// Whether `at` lies in it, or no further outside than `tolerance`.
+    #[must_use]
+    pub fn holds(&self, at: Duration, tolerance: Duration) -> bool {
+        at + tolerance >= self.from && self.by.is_none_or(|by| at <= by + tolerance)
+    }
+
+    /// As in " from 5 s on by 20 s", or nothing for the whole run.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let from = match self.from {
+            Duration::ZERO => String::new(),
+            from => format!(" from {} on", show_duration(from)),
+        };
+        let by = self.by.map(|by| format!(" by {}", show_duration(by)));
+        format!("{from}{}", by.unwrap_or_default())
+    }
 }
 
 /// A number or a bound.

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{Acceptance, BalancingCheck, Count, KeysCheck, Milestone, PreMasterCheck, TlsCheck};
+use super::{
+    Acceptance, BalancingCheck, Count, KeysCheck, Milestone, PreMasterCheck, Span, TlsCheck,
+};
 use crate::dissect::filter::Filter;
 use crate::event::{CertificateDefect, Transport};
 use crate::name::Name;
@@ -182,6 +184,8 @@ pub enum Check {
         viewer: Viewer,
         /// The display filter.
         filter: PacketFilter,
+        /// Sent, or seen at the tap, in this part of the run.
+        span: Span,
         /// How many.
         count: Count,
     },
