@@ -437,3 +437,101 @@ fn nobody_is_given_a_tunnel() {
     assert_eq!(at_the_application(&outcome).len(), 0);
     assert_eq!(logged(&outcome), (400, None));
 }
+
+/// What the log of the only request says of its bytes and status.
+fn counted(outcome: &Outcome) -> (u16, u64, u64) {
+    let entry = facts(outcome, "alb").find_map(|f| match f {
+        Fact::AccessLogged(entry) => Some(entry),
+        _ => None,
+    });
+    let entry = entry.unwrap();
+    (entry.elb_status, entry.received_bytes, entry.sent_bytes)
+}
+
+/// One request over HTTP/2.
+fn http2(attributes: &str, request: &str) -> Outcome {
+    let source = format!(
+        "base = \"three-tier\"\ntitle = \"t\"\nnode.user.browser.alpn = [\"h2\"]\n\
+         node.alb.alb.listener = [{{ port = 443, certificate = \"your-app\", alpn = [\"h2\"], forward = \"web\" }}]\n\
+         target-group.web.targets = [\"ec2-a:32768\"]\n{attributes}\n\
+         step = [{{ user = {{ request = {{ {request} }} }} }}]\n"
+    );
+    let plan = parse("t.toml", &source).unwrap_or_else(|e| panic!("{e:?}\n{source}"));
+    Run::new(&plan, 1).without_packets().execute().unwrap()
+}
+
+#[test]
+fn the_log_counts_bodies() {
+    let big = "node.web-a.app.route.\"/big\" = { size = \"100 kB\", chunked = true, pieces = { count = 10, every = \"1 s\" } }";
+    let (status, received, sent) = counted(&http2(
+        big,
+        "url = \"https://your-app.com/big\", method = \"POST\", size = \"5 kB\"",
+    ));
+    assert_eq!(status, 200);
+    assert!((5_000..5_300).contains(&received), "{received}");
+    assert!((100_000..100_500).contains(&sent), "{sent}");
+    // The client does not wait for the end: what it was sent counts.
+    let (status, _, sent) = counted(&http2(
+        big,
+        "url = \"https://your-app.com/big\", timeout = \"4500 ms\"",
+    ));
+    assert_eq!(status, 200);
+    assert!((40_000..80_000).contains(&sent), "{sent}");
+    // The target breaks off, over HTTP/1.1.
+    let cut = "node.web-a.app.route.\"/cut\" = { size = \"50 kB\", fault = \"close\", after = \"20 kB\" }";
+    let outcome = run(cut, &["GET /cut HTTP/1.1\r\nHost: x\r\n\r\n"], 2);
+    let (status, _, sent) = counted(&outcome);
+    assert_eq!(status, 200);
+    assert!((20_000..20_500).contains(&sent), "{sent}");
+}
+
+/// Whatever the size of the body.
+#[test]
+fn bodies_that_stop_are_408_and_those_that_are_cut_400() {
+    for size in [9_u32, 2_000_000] {
+        let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n");
+        let part = "a".repeat(size as usize / 2 + 300_000 * usize::from(size > 9));
+        let part = format!("{head}{}", &part[..(size as usize - 1).min(part.len())]);
+        let stalled = run("", &[&part], 70);
+        assert_eq!(logged(&stalled).0, 408, "{size}");
+        let cut = run("", &[&part], 1);
+        assert_eq!(logged(&cut).0, 400, "{size}");
+    }
+}
+
+/// The limits of HTTP/1.1 hold over HTTP/2 too, and answers to what is longer are the load balancer's own.
+#[test]
+fn heads_of_http2_have_the_same_limits() {
+    let headers = |count: usize, length: usize| {
+        let all = (0..count).map(|n| format!("X-{n} = \"{}\"", "a".repeat(length)));
+        let all: Vec<_> = all.collect();
+        format!(
+            "url = \"https://your-app.com/\", headers = {{ {} }}",
+            all.join(", ")
+        )
+    };
+    for (count, length, status) in [(20, 1_000, 200), (60, 1_000, 200), (70, 980, 400)] {
+        let outcome = http2("", &headers(count, length));
+        assert_eq!(statuses(&outcome), [status], "{count} x {length}");
+        assert_eq!(logged(&outcome).0, status);
+    }
+    let long = format!("url = \"https://your-app.com/{}\"", "a".repeat(900));
+    assert_eq!(statuses(&http2("", &long)), [404]);
+}
+
+/// The entry of a WebSocket is written, and dated, when it closes.
+#[test]
+fn a_websockets_entry_has_the_time_of_its_end() {
+    let source = "base = \"three-tier\"\ntitle = \"t\"\n\
+        node.web-a.app.route.\"/ws\".websocket = \"echo\"\nnode.web-b.app.route.\"/ws\".websocket = \"echo\"\n\
+        step = [{ user = { websocket = { url = \"https://your-app.com/ws\", send = [\"a\"], lasts = \"20 s\" } } }]\n";
+    let plan = parse("t.toml", source).unwrap();
+    let outcome = Run::new(&plan, 1).without_packets().execute().unwrap();
+    let entry = facts(&outcome, "alb").find_map(|f| match f {
+        Fact::AccessLogged(entry) => Some(entry),
+        _ => None,
+    });
+    let entry = entry.unwrap();
+    let lasted = format!("{:?}", entry.time) != format!("{:?}", entry.request_creation);
+    assert!(lasted, "{entry:?}");
+}

@@ -1,12 +1,20 @@
 //! Writes the access log: one entry for each request, when its exchange ends, however it ends.
 
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
 
 use super::connection_log::Connection;
 use super::{arn, headers};
 use crate::event::{AccessRecord, Fact};
 use crate::role::Node;
+use crate::role::http::Body;
 use crate::time::Instant;
 
 /// The status in the log when the client closed its connection before the response (AWS "Troubleshoot your Application
@@ -23,6 +31,8 @@ pub(super) struct Record {
     sent: Option<Instant>,
     answered: Option<Instant>,
     responded: bool,
+    /// What came of the request's body.
+    received: Rc<Cell<u64>>,
 }
 
 /// What a request's first line and `Host` say.
@@ -80,7 +90,14 @@ impl Record {
             sent: None,
             answered: None,
             responded: false,
+            received: Rc::default(),
         }
+    }
+
+    /// Counts what comes of the request's body.
+    pub(super) fn receives(&self, body: Body) -> Body {
+        let bytes = self.received.clone();
+        Box::pin(Received { body, bytes })
     }
 
     /// For whoever fills in more than the methods below do.
@@ -155,7 +172,8 @@ impl Record {
     }
 
     fn write(&mut self) {
-        if let Some(entry) = self.entry.take() {
+        if let Some(mut entry) = self.entry.take() {
+            entry.received_bytes += self.received.get();
             self.node.fact(Fact::AccessLogged(entry));
         }
     }
@@ -172,5 +190,36 @@ impl Drop for Record {
             self.with(|entry| entry.time = now);
         }
         self.write();
+    }
+}
+
+/// A request's body, whose bytes are counted as they pass.
+struct Received {
+    body: Body,
+    bytes: Rc<Cell<u64>>,
+}
+
+impl hyper::body::Body for Received {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let frame = ready!(self.body.as_mut().poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            self.bytes.set(self.bytes.get() + length as u64);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

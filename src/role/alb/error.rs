@@ -28,7 +28,7 @@ pub(super) enum Refusal {
     Version,
     /// 503: the target group has no registered target.
     NoTarget,
-    /// 502 or 504: the target gave no response.
+    /// 502 or 504: the target gave no response; 400 or 408 when its request never became whole.
     Target(u16),
 }
 
@@ -62,9 +62,9 @@ impl Refusal {
             Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::NoTarget => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Target(504) => StatusCode::GATEWAY_TIMEOUT,
-            Self::Target(400) => StatusCode::BAD_REQUEST,
-            Self::Target(_) => StatusCode::BAD_GATEWAY,
+            Self::Target(status) => {
+                StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY)
+            }
         }
     }
 

@@ -65,6 +65,9 @@ pub(super) enum Failure {
     /// The client's request ended before its body did.
     #[error("the client closed before its request was whole")]
     RequestCut,
+    /// The client sent no more of its request until the idle timeout.
+    #[error("the rest of the client's request did not come within the idle timeout")]
+    RequestStalled,
 }
 
 /// Says of a connection whether it had been used before: then it was idle in the pool, and the target may have closed
@@ -78,7 +81,7 @@ fn after(earlier: u64) -> String {
 }
 
 impl Failure {
-    /// 502 or 504; 400 when it was the client's doing.
+    /// 502 or 504; 400 or 408 when it was the client's doing.
     pub(super) const fn status(&self) -> u16 {
         match self {
             Self::Refused
@@ -98,6 +101,16 @@ impl Failure {
             | Self::NoAnswer(_)
             | Self::BodyMissing { .. } => 504,
             Self::RequestCut => 400,
+            Self::RequestStalled => 408,
+        }
+    }
+
+    /// What an error of a request's body is.
+    pub(super) fn of_request(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::TimedOut {
+            Self::RequestStalled
+        } else {
+            Self::RequestCut
         }
     }
 

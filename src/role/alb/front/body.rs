@@ -30,6 +30,19 @@ pub(super) enum BodyError {
     Chunks(#[from] ChunkedError),
 }
 
+impl From<BodyError> for io::Error {
+    /// That it stalled can be told from the kind.
+    fn from(error: BodyError) -> Self {
+        let kind = match error {
+            BodyError::Stopped(Stop::Idle) => io::ErrorKind::TimedOut,
+            BodyError::Stopped(Stop::Ended | Stop::Failed) | BodyError::Chunks(_) => {
+                io::ErrorKind::Other
+            }
+        };
+        Self::new(kind, error)
+    }
+}
+
 enum Left {
     Nothing,
     Bytes(u64),
@@ -165,7 +178,7 @@ impl Body for RequestBody {
         self.0.with(|wire| {
             while wire.coming.data.is_empty() && !wire.coming.is_done() {
                 if let Err(error) = ready!(wire.poll_body(cx)) {
-                    return Poll::Ready(Some(Err(io::Error::other(error))));
+                    return Poll::Ready(Some(Err(error.into())));
                 }
                 // What is there already comes in one piece.
                 while !wire.input.is_empty()
@@ -173,7 +186,7 @@ impl Body for RequestBody {
                     && wire.coming.data.len() < WINDOW
                 {
                     if let Err(error) = ready!(wire.poll_body(cx)) {
-                        return Poll::Ready(Some(Err(io::Error::other(error))));
+                        return Poll::Ready(Some(Err(error.into())));
                     }
                 }
             }

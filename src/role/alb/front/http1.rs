@@ -24,7 +24,7 @@ use crate::time::Instant;
 use crate::wire::http1::{Framing, FramingError, HeadError, Limits, RequestHead, Version};
 
 /// AWS "Quotas for your Application Load Balancers", "HTTP headers".
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     line: 16 * 1024,
     field: 16 * 1024,
     head: 64 * 1024,
@@ -89,12 +89,11 @@ impl Front {
         }
         if let Err(error) = line.take_in().await {
             let refusal = match error {
-                BodyError::Stopped(Stop::Failed) => return self.gone(client, record),
                 BodyError::Stopped(Stop::Idle) => {
                     self.idle(client);
                     Refusal::RequestTimeout
                 }
-                BodyError::Stopped(Stop::Ended) => {
+                BodyError::Stopped(Stop::Ended | Stop::Failed) => {
                     Refusal::BadRequest("the client closed before its body was whole".into())
                 }
                 BodyError::Chunks(error) => Refusal::BadRequest(error.to_string()),
@@ -132,17 +131,13 @@ impl Front {
         let received = line.with(|wire| wire.coming.bytes());
         record.with(|entry| entry.received_bytes += received);
         let close = !keeps_alive || judged.alone || over || !whole;
-        match line.respond(&asked, head, body, close).await {
-            Ok(sent) => {
-                record.complete(sent.bytes);
-                if sent.goes_on {
-                    Next::Request
-                } else {
-                    Next::Close
-                }
-            }
-            // The response broke off, or the client is not there to read it.
-            Err(Stop::Ended | Stop::Idle | Stop::Failed) => Next::Close,
+        let before = line.with(|wire| wire.sent);
+        let goes_on = line.respond(&asked, head, body, close).await;
+        record.complete(line.with(|wire| wire.sent) - before);
+        match goes_on {
+            Ok(true) => Next::Request,
+            // It was the last one, it broke off, or the client is not there to read it.
+            Ok(false) | Err(Stop::Ended | Stop::Idle | Stop::Failed) => Next::Close,
         }
     }
 
@@ -243,13 +238,11 @@ impl Front {
     ) -> Next {
         let (head, body) = self.refused(client, &refusal);
         self.responds(client, &mut record, &head, &body);
-        match line.respond(asked, head, body, true).await {
-            Ok(sent) => {
-                record.complete(sent.bytes);
-                Next::Close
-            }
-            Err(_) => Next::Close,
-        }
+        let before = line.with(|wire| wire.sent);
+        // A client that has gone need not hear of it.
+        let _ = line.respond(asked, head, body, true).await;
+        record.complete(line.with(|wire| wire.sent) - before);
+        Next::Close
     }
 
     fn idle(&self, client: &Client) {
@@ -298,7 +291,10 @@ impl Front {
         if passed.idle {
             self.idle(client);
         }
-        record.with(|entry| entry.received_bytes += passed.from_client);
+        record.with(|entry| {
+            entry.time = self.node.clock.date_micros();
+            entry.received_bytes += passed.from_client;
+        });
         record.complete(out.len() as u64 + passed.from_target);
         Next::Close
     }

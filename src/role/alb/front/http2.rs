@@ -20,6 +20,7 @@ use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response, Uri, Version};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::http1;
 use crate::event::{Fact, RequestKind, Serving};
 use crate::role::Node;
 use crate::role::alb::access_log::Record;
@@ -29,9 +30,14 @@ use crate::role::alb::{Client, Front, Request as Asked, is_grpc};
 use crate::role::http::{Body, Io, Timer, close, hyper_response, incoming, request_head};
 use crate::role::http2::{Open, Shared, Streams, Tasks};
 use crate::time::{Clock, Instant};
+use crate::wire::http1::{HeadError, Limits as Limits1, RequestHead};
 
 /// Streams of one connection that may be open at once (SETTINGS_MAX_CONCURRENT_STREAMS).
 const STREAMS_AT_ONCE: u32 = 128;
+
+/// SETTINGS_MAX_HEADER_LIST_SIZE, which counts 32 bytes more for each field (RFC 9113 §6.5.2): no request that is within
+/// the load balancer's own limits is refused by it.
+const HEADER_LIST_MAX: u32 = 256 * 1024;
 
 /// After so many requests a connection is ended with GOAWAY (AWS "Troubleshoot your Application Load Balancers").
 const REQUESTS_MAX: usize = 10_000;
@@ -71,6 +77,8 @@ impl Front {
                 if is_grpc(&head) {
                     record.with(|entry| entry.kind = RequestKind::Grpcs);
                 }
+                let too_long = too_long(&head);
+                let body = record.receives(body);
                 let request = Asked {
                     head,
                     body,
@@ -78,27 +86,26 @@ impl Front {
                     reuse: true,
                     upgrade: None,
                 };
-                let answer = front.handle(&client, request, &mut record).await;
-                let (head, body) = match answer {
-                    FromTarget::Response(head, body) => (head, body),
-                    // Nobody asked for another protocol: HTTP/2 has no `Upgrade` (RFC 9113 §8.6).
-                    FromTarget::Upgraded(..) => front.refused(&client, &Refusal::Target(502)),
+                let (head, body) = match too_long {
+                    Some(refusal) => {
+                        let (head, body) = front.refused(&client, &refusal);
+                        front.responds(&client, &mut record, &head, &body);
+                        (head, body)
+                    }
+                    None => match front.handle(&client, request, &mut record).await {
+                        FromTarget::Response(head, body) => (head, body),
+                        // Nobody asked for another protocol: HTTP/2 has no `Upgrade` (RFC 9113 §8.6).
+                        FromTarget::Upgraded(..) => front.refused(&client, &Refusal::Target(502)),
+                    },
                 };
                 let mut written = Vec::new();
                 head.write(&mut written);
-                let sent = written.len() as u64;
-                let body: Body = match body.size_hint().exact() {
-                    Some(length) => {
-                        record.complete(sent + length);
-                        body
-                    }
-                    // How long it is shows at its end.
-                    None => Box::pin(Counted {
-                        body,
-                        sent,
-                        record: Some(record),
-                    }),
-                };
+                // How much of it was sent shows at its end.
+                let body: Body = Box::pin(Counted {
+                    body,
+                    sent: written.len() as u64,
+                    record: Some(record),
+                });
                 hyper_response(&head, body)
             }
         })
@@ -181,7 +188,26 @@ impl hyper::body::Body for Held {
     }
 }
 
-/// A response's body whose length nobody told: with its end the access log entry is written.
+/// What is longer than a load balancer takes, as over HTTP/1.1. The library that reads heads lets more through:
+/// [`HEADER_LIST_MAX`].
+fn too_long(head: &RequestHead) -> Option<Refusal> {
+    let Limits1 {
+        line,
+        field,
+        head: all,
+    } = http1::LIMITS;
+    if head.method.len() + head.target.len() > line {
+        return Some(Refusal::TargetTooLong);
+    }
+    let lengths = head.fields.iter().map(|f| f.name.len() + f.value.len());
+    if lengths.clone().any(|length| length > field) {
+        return Some(Refusal::BadRequest(HeadError::FieldTooLong.to_string()));
+    }
+    let sum: usize = lengths.sum();
+    (sum > all).then(|| Refusal::BadRequest(HeadError::HeadTooLong.to_string()))
+}
+
+/// A response's body: with its end the access log entry is written.
 struct Counted {
     body: Body,
     sent: u64,
@@ -252,6 +278,7 @@ async fn serve<S, F>(
         .timer(Timer::new(node.clock.clone()))
         .auto_date_header(false)
         .max_concurrent_streams(STREAMS_AT_ONCE)
+        .max_header_list_size(HEADER_LIST_MAX)
         .serve_connection(Io::new(stream.clone()), service);
     let mut connection = pin!(connection);
     let mut left = false;
@@ -339,6 +366,27 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 mod tests {
     use super::*;
     use crate::time::UnixSeconds;
+
+    #[test]
+    fn heads_have_the_limits_of_http_1() {
+        let of = |target: usize, fields: &[usize]| {
+            let head = RequestHead {
+                method: "GET".into(),
+                target: "a".repeat(target),
+                version: crate::wire::http1::Version::Http11,
+                fields: fields
+                    .iter()
+                    .map(|length| ("x".to_owned(), "a".repeat(*length)))
+                    .collect(),
+                remarks: Vec::new(),
+            };
+            too_long(&head).map(|refusal| refusal.status().as_u16())
+        };
+        assert_eq!(of(100, &[16_000, 16_000, 16_000]), None);
+        assert_eq!(of(17_000, &[]), Some(414));
+        assert_eq!(of(100, &[17_000]), Some(400));
+        assert_eq!(of(100, &[14_000; 5]), Some(400));
+    }
 
     #[test]
     fn a_request_gets_the_host_and_the_form_of_http_1() {

@@ -37,14 +37,6 @@ impl Asked {
     }
 }
 
-/// How a response went.
-pub(super) struct Sent {
-    /// Bytes of it, the head included.
-    pub(super) bytes: u64,
-    /// The connection can be used for another request.
-    pub(super) goes_on: bool,
-}
-
 /// How a body is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Coding {
@@ -54,14 +46,14 @@ enum Coding {
 }
 
 impl Line {
-    /// Sends a response. With `close` it is the last one.
+    /// Sends a response. With `close` it is the last one. Whether the connection can be used for another request.
     pub(super) async fn respond(
         &self,
         asked: &Asked,
         mut head: ResponseHead,
         mut body: Body,
         close: bool,
-    ) -> Result<Sent, Stop> {
+    ) -> Result<bool, Stop> {
         let coding = coding(asked, &head, &body);
         let until_close = coding == Coding::Plain(None) || asked.version == Version::Http09;
         let close = close || until_close;
@@ -90,7 +82,6 @@ impl Line {
         if asked.version != Version::Http09 {
             head.write(&mut out);
         }
-        let mut sent = out.len() as u64;
         let mut left = match coding {
             Coding::None => Some(0),
             Coding::Plain(length) => length,
@@ -99,7 +90,6 @@ impl Line {
         let mut trailers = Fields::new();
         while coding != Coding::None && left != Some(0) {
             let frame = self.frame(&mut body, &mut out).await?;
-            let before = out.len();
             match frame {
                 // It broke off: what is missing is for the client to notice (RFC 9112 §8).
                 Some(Err(_)) => {
@@ -126,22 +116,16 @@ impl Line {
                     }
                 },
             }
-            sent += (out.len() - before) as u64;
             if out.len() >= AT_ONCE {
                 self.send(&out).await?;
                 out.clear();
             }
         }
         if coding == Coding::Chunked {
-            let before = out.len();
             last_chunk(&trailers, &mut out);
-            sent += (out.len() - before) as u64;
         }
         self.send(&out).await?;
-        Ok(Sent {
-            bytes: sent,
-            goes_on: !close,
-        })
+        Ok(!close)
     }
 
     /// The body's next frame. While it is not there, what waits in `out` leaves.

@@ -50,6 +50,8 @@ pub(super) struct Wire {
     stream: Box<dyn Duplex>,
     /// Read, and not taken yet.
     pub(super) input: Vec<u8>,
+    /// Bytes sent.
+    pub(super) sent: u64,
     stopped: Option<Stop>,
     /// The body of the request that was taken last.
     pub(super) coming: Coming,
@@ -118,6 +120,7 @@ impl Wire {
             match Pin::new(&mut self.stream).poll_write(cx, bytes) {
                 Poll::Ready(Ok(n @ 1..)) => {
                     *bytes = &bytes[n..];
+                    self.sent += n as u64;
                     self.moved = self.clock.now();
                 }
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Stop::Failed)),
@@ -156,6 +159,7 @@ impl Line {
         Self(Rc::new(RefCell::new(Wire {
             stream,
             input: Vec::new(),
+            sent: 0,
             stopped: None,
             coming: Coming::none(),
             waiting: None,

@@ -213,7 +213,7 @@ impl Upload {
                         self.body = None;
                     }
                 },
-                Poll::Ready(Some(Err(_))) => return Err(Failure::RequestCut),
+                Poll::Ready(Some(Err(error))) => return Err(Failure::of_request(&error)),
                 Poll::Ready(None) => {
                     if self.chunked {
                         last_chunk(&Fields::new(), &mut self.out);

@@ -101,10 +101,10 @@ impl Upload {
                     }
                 }
             },
-            Some(Err(_)) => {
+            Some(Err(error)) => {
                 self.stream.send_reset(Reason::CANCEL);
                 self.over = true;
-                return Poll::Ready(Err(Failure::RequestCut));
+                return Poll::Ready(Err(Failure::of_request(&error)));
             }
             None => {
                 self.body = None;
