@@ -18,6 +18,14 @@ use crate::role::http2::{Shared, Tasks};
 use crate::role::signal::Room;
 use crate::time::Instant;
 
+/// Why a connection takes no more requests, in our own words where hyper's are of its own inside ("channel closed").
+fn ended(error: &hyper::Error) -> String {
+    if error.is_closed() {
+        return "the server ended the connection, by GOAWAY or FIN".to_owned();
+    }
+    chain(error)
+}
+
 /// What became of the requests over one connection.
 #[derive(Default)]
 struct Unanswered {
@@ -95,8 +103,7 @@ impl Browser {
                 self.node.clock.sleep_until(due).await;
             }
             if let Err(e) = sender.ready().await {
-                // GOAWAY, or the connection is gone.
-                left.borrow_mut().error.get_or_insert_with(|| chain(&e));
+                left.borrow_mut().error.get_or_insert_with(|| ended(&e));
                 break;
             }
             let request = match self.request_http2(flow, ask) {
