@@ -44,6 +44,8 @@ enum State {
     ChunkEnd,
     Trailer,
     UntilClose,
+    /// Never began as HTTP, on a connection whose other side did: Wireshark's "Continuation".
+    Strange,
     /// Not HTTP, or no longer.
     Other,
 }
@@ -72,11 +74,14 @@ impl Conversation {
             let this = &mut self.sides[side];
             match this.state {
                 State::Other => return,
+                State::Strange => return out.present("http"),
                 State::Undecided => {
                     this.buffer.extend_from_slice(data);
                     match is_start(&this.buffer) {
                         None => return,
-                        Some(is) => this.state = if is { State::Head } else { State::Other },
+                        Some(true) => this.state = State::Head,
+                        Some(false) if self.inside_tls => this.state = State::Other,
+                        Some(false) => this.state = State::Strange,
                     }
                     let buffered = std::mem::take(&mut this.buffer);
                     return self.feed(side, &buffered, out);

@@ -360,6 +360,8 @@ impl Application {
         if let Some(dns) = &mut self.dns {
             return dns[side].feed(data, out);
         }
+        // As in Wireshark, what one side speaks is spoken by both: a TLS alert is no answer to a request in plain text.
+        let other_speaks_http = matches!(self.starts[1 - side], Start::Http);
         match &mut self.starts[side] {
             Start::Other => {}
             Start::Tls => self
@@ -379,7 +381,7 @@ impl Application {
                     None | Some(_) => is_start(buffer),
                 };
                 let known = match (is_tls(buffer), is_http) {
-                    _ if is_http2 => Start::Http,
+                    _ if is_http2 || other_speaks_http => Start::Http,
                     (Some(true), _) => Start::Tls,
                     (_, Some(true)) => Start::Http,
                     (Some(false), Some(false)) => Start::Other,

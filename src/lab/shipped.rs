@@ -172,6 +172,9 @@ pub(super) const LABS: &[Shipped] = &embed![
     "alb/grpc",
     "alb/grpc-to-http1-target",
     "alb/grpc-to-http1-target.fixed",
+    "alb/grpc-health-check",
+    "alb/health-check-protocol",
+    "alb/health-check-protocol.fixed",
 ];
 
 /// Named as in `base = "three-tier"`, with `base/` before.

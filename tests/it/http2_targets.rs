@@ -385,3 +385,134 @@ fn the_status_of_a_call_comes_through() {
     );
     assert_eq!(logged(&outcome), [("grpcs", 200, Some(200)); 5]);
 }
+
+/// State and reason of the target at the end, and how the last probe went.
+fn health(outcome: &Outcome) -> (&'static str, Option<&'static str>, String) {
+    use tunlab::event::Balancing;
+    let (mut state, mut reason, mut last) = ("", None, String::new());
+    for fact in facts(outcome, "alb") {
+        match fact {
+            Fact::Balancing(Balancing::Health {
+                state: s,
+                reason: r,
+                ..
+            }) => {
+                (state, reason) = (s.word(), r.map(|r| r.word()));
+            }
+            Fact::Balancing(Balancing::Probed { result, .. }) => last.clone_from(result),
+            _ => {}
+        }
+    }
+    (state, reason, last)
+}
+
+/// Health checks (AWS "Health checks for your target groups") in every HTTP and over TLS; plain HTTP is their default,
+/// whatever the group speaks.
+#[test]
+fn health_checks_speak_as_the_group_does() {
+    let tls = "node.web-a.app.certificate = \"container\"\n\
+               certificate.container = { self-signed = true, names = [\"container.internal\"], valid = [2019-01-01, 2019-12-31] }\n";
+    let of = |group: &str, app: &str, check: &str| {
+        format!(
+            "{group}\n{app}\ntarget-group.web.health-check = {{ interval = \"5 s\", timeout = \"4 s\"{check} }}\nlasts = \"30 s\"\n"
+        )
+    };
+    let https = "target-group.web.protocol = \"HTTPS\"";
+    let over_tls = format!("{HTTP2}{tls}");
+    let method = "node.web-a.app.route.\"/grpc.health.v1.Health/Check\".grpc = {}";
+    let healthy = format!("{HTTP2}{method}");
+    let mismatch = Some("Target.ResponseCodeMismatch");
+    let failed = Some("Target.FailedHealthChecks");
+    for (version, group, app, check, reason, said) in [
+        ("HTTP1", "", "", "", None, "HTTP 200"),
+        (
+            "HTTP1",
+            https,
+            tls,
+            ", protocol = \"HTTPS\"",
+            None,
+            "HTTP 200",
+        ),
+        ("HTTP1", https, tls, "", failed, "after"),
+        (
+            "HTTP1",
+            https,
+            "",
+            ", protocol = \"HTTPS\"",
+            failed,
+            "TLS handshake",
+        ),
+        ("HTTP1", "", tls, ", protocol = \"HTTPS\"", None, "HTTP 200"),
+        ("HTTP2", "", HTTP2, "", None, "HTTP 200"),
+        (
+            "HTTP2",
+            "",
+            HTTP2,
+            ", path = \"/none\", matcher = \"200-302\"",
+            mismatch,
+            "HTTP 404",
+        ),
+        (
+            "HTTP2",
+            https,
+            &over_tls,
+            ", protocol = \"HTTPS\"",
+            None,
+            "HTTP 200",
+        ),
+        ("HTTP2", "", "", "", failed, "after"),
+        ("GRPC", "", HTTP2, "", None, "gRPC status 12 UNIMPLEMENTED"),
+        (
+            "GRPC",
+            https,
+            &over_tls,
+            ", protocol = \"HTTPS\"",
+            None,
+            "gRPC status 12 UNIMPLEMENTED",
+        ),
+        (
+            "GRPC",
+            "",
+            &healthy,
+            ", path = \"/grpc.health.v1.Health/Check\"",
+            mismatch,
+            "gRPC status 0 OK after 6 ms, where 12 is",
+        ),
+        (
+            "GRPC",
+            "",
+            &healthy,
+            ", path = \"/grpc.health.v1.Health/Check\", matcher = \"0\"",
+            None,
+            "gRPC status 0 OK",
+        ),
+        (
+            "GRPC",
+            "",
+            HTTP2,
+            ", path = \"/\", matcher = \"0-99\"",
+            None,
+            "gRPC status 2 UNKNOWN",
+        ),
+        ("GRPC", "", HTTP2, ", port = 32769", failed, "refused"),
+        (
+            "GRPC",
+            "",
+            &format!("{HTTP2}node.web-a.app.takes = \"10 s\""),
+            "",
+            Some("Target.Timeout"),
+            "no answer within 4 s",
+        ),
+    ] {
+        let outcome = run(&(lab(version, "h2", "") + &of(group, app, check) + &asks(0, "/", "")));
+        let what = format!("{version} {group} {check}: {:?}", health(&outcome));
+        let (state, why, last) = health(&outcome);
+        let expected = if reason.is_none() {
+            "healthy"
+        } else {
+            "unhealthy"
+        };
+        assert_eq!((state, why), (expected, reason), "{what}");
+        assert!(last.contains(said), "{what}");
+    }
+}

@@ -27,8 +27,9 @@ pub(in crate::lab) fn target_group(item: Item<'_>, network: &Network<'_>) -> Opt
     let version = table.or("protocol-version", ProtocolVersion::default(), |i| {
         i.one_of("protocol version", &ProtocolVersion::WORDS)
     });
-    let health_item = table.optional("health-check");
-    let health_check = table.or("health-check", None, |i| health_check(i).map(Some));
+    let health_check = table.or("health-check", None, |i| {
+        health_check(i, version.unwrap_or_default()).map(Some)
+    });
     let minimum_healthy = table.or(
         "minimum-healthy-targets",
         HealthyMinimum::default(),
@@ -54,11 +55,6 @@ pub(in crate::lab) fn target_group(item: Item<'_>, network: &Network<'_>) -> Opt
         let label = "expected no `slow-start` beside this algorithm";
         let help = "a target's share grows with the algorithm `round-robin` only".to_owned();
         item.wrong_key("only round robin starts slowly", label, help);
-        return None;
-    }
-    if let (Some(item), Some(TargetProtocol::Https)) = (health_item, protocol) {
-        let label = "expected no `health-check` beside `protocol = \"HTTPS\"`";
-        item.wrong_key("probes are sent in plain text here", label, None);
         return None;
     }
     if let (Some(item), Some(false)) = (sticky_item, cross_zone) {
@@ -128,9 +124,12 @@ pub(in crate::lab) fn target(item: Item<'_>, network: &Network<'_>) -> Option<Ta
     })
 }
 
-fn health_check(item: Item<'_>) -> Option<HealthCheck> {
-    let usual = HealthCheck::default();
+fn health_check(item: Item<'_>, version: ProtocolVersion) -> Option<HealthCheck> {
+    let usual = HealthCheck::usual(version);
     let mut table = item.fields()?;
+    let protocol = table.or("protocol", usual.protocol, |i| {
+        i.one_of("protocol", &TargetProtocol::WORDS)
+    });
     let port = table.or("port", None, |i| match i.as_text() {
         Some("traffic-port") => Some(None),
         Some(text) => {
@@ -160,7 +159,7 @@ fn health_check(item: Item<'_>) -> Option<HealthCheck> {
     let threshold = |i: Item<'_>| u32::try_from(i.integer(2..=10)?).ok();
     let healthy_threshold = table.or("healthy-threshold", usual.healthy_threshold, threshold);
     let unhealthy_threshold = table.or("unhealthy-threshold", usual.unhealthy_threshold, threshold);
-    let matcher = table.or("matcher", usual.matcher, matcher);
+    let matcher = table.or("matcher", usual.matcher, |i| matcher(i, version));
     table.finish();
     let (interval, timeout) = (interval?, timeout?);
     if timeout >= interval {
@@ -170,6 +169,7 @@ fn health_check(item: Item<'_>) -> Option<HealthCheck> {
         return None;
     }
     Some(HealthCheck {
+        protocol: protocol?,
         port: port?,
         path: path?,
         interval,
@@ -180,24 +180,33 @@ fn health_check(item: Item<'_>) -> Option<HealthCheck> {
     })
 }
 
-/// `200`, or `"200,301-302"`: statuses from 200 to 499.
-fn matcher(item: Item<'_>) -> Option<Vec<RangeInclusive<u16>>> {
+/// `200`, or `"200,301-302"`: statuses of HTTP from 200 to 499, or of gRPC from 0 to 99.
+fn matcher(item: Item<'_>, version: ProtocolVersion) -> Option<Vec<RangeInclusive<u16>>> {
+    let (range, label) = match version {
+        ProtocolVersion::Http1 | ProtocolVersion::Http2 => (
+            200..=499,
+            "expected statuses from 200 to 499 such as 200 or \"200,301-302\"",
+        ),
+        ProtocolVersion::Grpc => (
+            0..=99,
+            "expected statuses of gRPC from 0 to 99 such as 0 or \"0,12\"",
+        ),
+    };
     if let Kind::Integer(_) = item.value.kind {
-        let status = u16::try_from(item.integer(200..=499)?).ok()?;
+        let status = u16::try_from(item.integer(range)?).ok()?;
         return Some(vec![status..=status]);
     }
     let text = item.text()?;
     let status = |word: &str| {
         let n: u16 = word.trim().parse().ok()?;
-        (200..=499).contains(&n).then_some(n)
+        range.contains(&u64::from(n)).then_some(n)
     };
-    let range = |word: &str| match word.split_once('-') {
+    let statuses = |word: &str| match word.split_once('-') {
         Some((first, last)) => Some(status(first)?..=status(last)?).filter(|r| !r.is_empty()),
         None => status(word).map(|n| n..=n),
     };
-    let read: Option<Vec<_>> = text.split(',').map(range).collect();
+    let read: Option<Vec<_>> = text.split(',').map(statuses).collect();
     if read.is_none() {
-        let label = "expected statuses from 200 to 499 such as 200 or \"200,301-302\"";
         item.wrong(format!("`{text}` are no statuses"), label, None);
     }
     read

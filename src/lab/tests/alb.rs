@@ -268,8 +268,24 @@ fn a_target_group_keeps_the_limits() {
         ),
         ("protocol = \"TCP\"", "unknown protocol `TCP`"),
         (
-            "protocol = \"HTTPS\", health-check = {}",
-            "probes are sent in plain text here",
+            "protocol-version = \"HTTP3\"",
+            "unknown protocol version `HTTP3`",
+        ),
+        (
+            "health-check = { protocol = \"TCP\" }",
+            "unknown protocol `TCP`",
+        ),
+        (
+            "protocol-version = \"GRPC\", health-check = { matcher = \"0-100\" }",
+            "`0-100` are no statuses",
+        ),
+        (
+            "protocol-version = \"GRPC\", health-check = { matcher = 200 }",
+            "`matcher` is out of range",
+        ),
+        (
+            "protocol-version = \"HTTP2\", health-check = { matcher = 12 }",
+            "`matcher` is out of range",
         ),
         ("algorithm = \"least\"", "unknown algorithm `least`"),
         (

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::Ends;
-use crate::dissect::message::{Frame, Message, TcpPart};
+use crate::dissect::message::{Frame, HttpHead, Message, TcpPart};
 use crate::event::{Balancing, Event, Fact, What};
+use crate::wire::grpc;
 
 /// Which connections are probes, under (load balancer, target).
 #[derive(Debug, Default)]
@@ -33,12 +34,32 @@ impl Probes {
                 "Health check: {from} opens a connection to {to} for it alone, and closes it after the answer."
             ));
         }
+        if !asks && frame.messages.is_empty() && frame.fields.has("http") {
+            let data = &frame.bytes[frame.bytes.len().saturating_sub(tcp.data)..];
+            // An alert record (RFC 8446 §5.1), of any version.
+            let what = match data {
+                [21, 3, ..] => ", but an alert of TLS: it waits for a ClientHello on this port",
+                _ => "",
+            };
+            return Some(format!(
+                "Health check: {from} answers with {} bytes that are no HTTP{what}.",
+                tcp.data
+            ));
+        }
         let mut messages = frame.messages.iter();
         messages.find_map(|message| match message {
-            Message::HttpRequest(head) => Some(format!(
-                "Health check: {from} asks {to} for {}, as a user would not: Host is the target's own address, and \
-                 nothing of a user's request is in it.",
-                head.target
+            Message::HttpRequest(head) => {
+                let host = if head.stream.is_some() { ":authority" } else { "Host" };
+                Some(format!(
+                    "Health check: {from} asks {to} for {}, as a user would not: {host} is the target's own address, and \
+                     nothing of a user's request is in it.",
+                    head.target
+                ))
+            }
+            Message::HttpResponse(head) if is_grpc(head) => Some(format!(
+                "Health check: {from} answers a gRPC call. HTTP's {} says nothing: grpc-status decides, here or behind the \
+                 message, and only together with the answers before it.",
+                head.status
             )),
             Message::HttpResponse(head) => Some(format!(
                 "Health check: {from} answers {}. The status alone decides, and only together with the answers before \
@@ -53,4 +74,9 @@ impl Probes {
             | Message::Icmp { .. } => None,
         })
     }
+}
+
+fn is_grpc(head: &HttpHead) -> bool {
+    let mut headers = head.headers.iter();
+    headers.any(|(name, value)| name == "content-type" && value.starts_with(grpc::CONTENT_TYPE))
 }

@@ -303,6 +303,11 @@ impl Group {
         self.tls.as_ref().filter(|_| wanted)
     }
 
+    /// How TLS is spoken with its targets, by requests or by probes; `None` when by neither.
+    pub(super) const fn tls(&self) -> Option<&Rc<ClientSetup>> {
+        self.tls.as_ref()
+    }
+
     pub(super) const fn node(&self) -> &Node {
         &self.node
     }

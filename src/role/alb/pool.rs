@@ -40,6 +40,7 @@ mod tls;
 
 use body::TargetBody;
 use connection::Connection;
+pub(super) use tls::secure;
 
 /// No TCP connection to the target within this time is a 504 (AWS "Troubleshoot your Application Load Balancers").
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -284,7 +285,7 @@ impl Pool {
         let flow = stream.flow();
         self.node.fact(Fact::Connected(flow));
         let secured: Box<dyn Duplex> = match tls {
-            Some(setup) => tls::secure(&self.node, setup, version, stream).await?,
+            Some(setup) => secure(&self.node, setup, version, stream).await?,
             None => Box::new(stream),
         };
         let node = self.node.clone();

@@ -40,7 +40,7 @@ pub struct Alb {
 }
 
 impl Alb {
-    /// How TLS is spoken with the targets of each group that wants it, by the group's name: by the policy that follows
+    /// How TLS is spoken with the targets of each group that wants it, for requests or for probes, by the group's name: by the policy that follows
     /// from the listener's, and without a look at the certificate (AWS "Target groups for your Application Load
     /// Balancers").
     #[must_use]
@@ -65,9 +65,9 @@ impl Alb {
             },
             ..ClientTls::default()
         };
-        let wanted = |g: &&TargetGroup| match g.protocol {
-            TargetProtocol::Http => false,
-            TargetProtocol::Https => true,
+        let wanted = |g: &&TargetGroup| {
+            let probes = g.health_check.as_ref().map(|check| check.protocol);
+            [Some(g.protocol), probes].contains(&Some(TargetProtocol::Https))
         };
         let groups = self.target_groups.iter().filter(wanted);
         let each = groups.map(|group| {

@@ -20,7 +20,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When that fails, or takes too long.
-pub(super) async fn secure(
+pub(in crate::role::alb) async fn secure(
     node: &Node,
     setup: &Rc<ClientSetup>,
     version: ProtocolVersion,

@@ -102,6 +102,8 @@ pub struct Target {
 /// How the health of targets is checked (AWS "Health checks for your target groups").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthCheck {
+    /// How a probe speaks with a target; in the group's HTTP.
+    pub protocol: TargetProtocol,
     /// Where, when it is not the port under which each target is registered.
     pub port: Option<u16>,
     /// What is asked for.
@@ -114,7 +116,7 @@ pub struct HealthCheck {
     pub healthy_threshold: u32,
     /// Failures in a row that make a healthy target unhealthy: 2 to 10.
     pub unhealthy_threshold: u32,
-    /// Statuses that are a success.
+    /// Statuses that are a success: of HTTP, or of gRPC where the group speaks that.
     pub matcher: Vec<RangeInclusive<u16>>,
 }
 
@@ -136,10 +138,28 @@ impl HealthCheck {
     }
 }
 
+impl HealthCheck {
+    /// AWS's own defaults, for targets that speak this HTTP: a gRPC server that has no such method says so with status
+    /// 12, UNIMPLEMENTED, and is alive.
+    #[must_use]
+    pub fn usual(version: ProtocolVersion) -> Self {
+        match version {
+            ProtocolVersion::Http1 | ProtocolVersion::Http2 => Self::default(),
+            ProtocolVersion::Grpc => Self {
+                path: "/AWS.ALB/healthcheck".into(),
+                matcher: vec![12..=12],
+                ..Self::default()
+            },
+        }
+    }
+}
+
 impl Default for HealthCheck {
-    /// AWS's own defaults. Its documents disagree on the timeout: 5 s in the user guide, 6 s in the API reference.
+    /// AWS's own defaults, for HTTP. Its documents disagree on the timeout: 5 s in the user guide, 6 s in the API
+    /// reference.
     fn default() -> Self {
         Self {
+            protocol: TargetProtocol::Http,
             port: None,
             path: "/".into(),
             interval: Duration::from_secs(30),
