@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Flow;
 use crate::name::Name;
 
-/// Something a load balancer did to a client's connection, or learnt of it.
+/// Something a load balancer did to a client's connection, or learnt of it; or kept from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Serving {
     /// A request was answered without asking a target: it was not one, or not one for a target.
@@ -58,6 +58,13 @@ pub enum Serving {
         /// Where it was registered.
         address: SocketAddr,
     },
+    /// A target said something before its response that is not passed on.
+    Interim {
+        /// On which connection, to the target.
+        flow: Flow,
+        /// As in 103.
+        status: u16,
+    },
     /// A connection no longer speaks HTTP: its bytes go through, both ways.
     Upgraded {
         /// On which connection.
@@ -78,6 +85,7 @@ impl Serving {
             | Self::IdleTimeout { flow, .. }
             | Self::LastRequest { flow, .. }
             | Self::Deregistered { flow, .. }
+            | Self::Interim { flow, .. }
             | Self::Upgraded { flow, .. } => *flow,
         }
     }

@@ -156,7 +156,9 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::AccessLogged(_)
         | Fact::FlowLogged(_)
         | Fact::ConnectionLogged(_)
-        | Fact::Serving(Serving::LastRequest { .. } | Serving::Upgraded { .. })
+        | Fact::Serving(
+            Serving::LastRequest { .. } | Serving::Interim { .. } | Serving::Upgraded { .. },
+        )
         | Fact::Closed(_) => None,
     }
 }

@@ -535,3 +535,15 @@ fn a_websockets_entry_has_the_time_of_its_end() {
     let lasted = format!("{:?}", entry.time) != format!("{:?}", entry.request_creation);
     assert!(lasted, "{entry:?}");
 }
+
+/// 103 and its like end at the load balancer; the trace tells of them.
+#[test]
+fn interim_responses_of_targets_are_not_passed_on() {
+    let early = "node.web-a.app.route.\"/\".raw = \"HTTP/1.1 103 Early Hints\\r\\nLink: </a.css>\\r\\n\\r\\n\
+                 HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n\"";
+    let outcome = run(early, &["GET / HTTP/1.1\r\nHost: x\r\n\r\n"], 1);
+    assert_eq!(statuses(&outcome), [200]);
+    assert_eq!(logged(&outcome), (200, Some(200)));
+    let interim = |s: &&Serving| matches!(s, Serving::Interim { status: 103, .. });
+    assert_eq!(serving(&outcome).into_iter().filter(interim).count(), 1);
+}

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::event::{Fact, Flow};
+use crate::event::{Fact, Flow, Serving};
 use crate::role::Node;
 use crate::role::http::{self, Duplex};
 
@@ -36,6 +36,15 @@ impl Connection {
             read: Vec::new(),
             requests: 0,
         }
+    }
+
+    /// The target said something before its response (RFC 9110 §15.2). RFC 9110 wants a proxy to pass it on; of its
+    /// load balancers AWS says only that they answer `Expect: 100-continue` themselves. What is not documented ends here,
+    /// and the trace says so.
+    pub(super) fn keep_back(&self, status: u16) {
+        let flow = self.flow;
+        self.node
+            .fact(Fact::Serving(Serving::Interim { flow, status }));
     }
 
     /// Reads more into `read`. `Ok(0)` is the end.

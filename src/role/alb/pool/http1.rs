@@ -61,6 +61,7 @@ pub(super) async fn exchange(
                     if !head.is_interim() {
                         return Poll::Ready(Ok(head));
                     }
+                    connection.keep_back(head.status);
                     interim += 1;
                     if interim > INTERIM_MAX {
                         let error = "too many interim responses".to_owned();

@@ -20,7 +20,7 @@ use hyper::body::{Bytes, Frame, SizeHint};
 
 use super::http1::{IdleTimer, LIMITS, cut};
 use super::{Key, Pool};
-use crate::event::{Fact, Flow};
+use crate::event::{Fact, Flow, Serving};
 use crate::role::alb::access_log::Record;
 use crate::role::alb::exchange::{FromTarget, ToTarget};
 use crate::role::alb::failure::Failure;
@@ -111,6 +111,13 @@ impl Pool {
         let response = poll_fn(|cx| {
             if let Poll::Ready(Err(failure)) = upload.poll(&mut timer, cx) {
                 return Poll::Ready(Err(failure));
+            }
+            while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
+                // As over HTTP/1.1.
+                self.node.fact(Fact::Serving(Serving::Interim {
+                    flow: own,
+                    status: interim.status().as_u16(),
+                }));
             }
             match Pin::new(&mut response).poll(cx) {
                 Poll::Ready(response) => Poll::Ready(response.map_err(|e| failed(e, earlier))),
