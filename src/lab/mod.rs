@@ -40,6 +40,7 @@ mod tcp;
 mod tests;
 mod tree;
 mod who_reads;
+mod zones;
 
 pub use changes::Change;
 pub use error::{LabErrors, LoadError, Mistake};
@@ -269,12 +270,14 @@ fn decode(name: String, tree: &tree::Table, mistakes: &Mistakes) -> Option<Plan>
     let route_tables = route_table::read(&mut root, &network);
     route_table::check_nat_gateways(&network);
     let flow_log = flow_log::read(&mut root, &network);
+    let zones = zones::read(&mut root, &network);
     let topology = sound.then(|| lay::lay(&network, &links)).flatten();
     let topology = topology.map(|laid| intercept::lay(&rules, laid));
     let topology = topology
         .map(|laid| security_group::lay(&security_groups, laid))
         .map(|laid| network_acl::lay(network_acls, laid))
         .map(|laid| route_table::lay(&route_tables, &network, laid))
+        .map(|laid| zones::lay(&zones, &network, laid))
         .map(|laid| flow_log::lay(flow_log, laid));
     let named = topology.as_ref().filter(|_| mistakes.count() == before);
     let pki = Pki::read(&mut root);

@@ -36,6 +36,8 @@ pub(super) struct DeclaredSubnet<'a> {
     pub(super) router: Option<usize>,
     /// The MTU of the links in it, where it says one.
     pub(super) mtu: Option<usize>,
+    /// Its availability zone: a subnet lies in one (VPC User Guide, "Subnets for your VPC").
+    pub(super) zone: Option<String>,
 }
 
 /// A node.
@@ -44,8 +46,10 @@ pub(super) struct DeclaredNode<'a> {
     pub(super) item: Item<'a>,
     pub(super) shape: Shape<'a>,
     pub(super) programs: Programs<'a>,
-    /// Its availability zone.
+    /// Its availability zone, or that of the first of its subnets that has one.
     pub(super) zone: Option<String>,
+    /// What it says of its zone.
+    zone_item: Option<Item<'a>>,
     /// How its TCP behaves, unread.
     pub(super) tcp: Option<Item<'a>>,
     /// For a router.
@@ -95,6 +99,12 @@ pub(super) enum Shape<'a> {
     Unknown,
 }
 
+impl DeclaredNode<'_> {
+    pub(super) const fn is_router(&self) -> bool {
+        matches!(self.shape, Shape::Router)
+    }
+}
+
 /// An address in a declared subnet.
 #[derive(Clone, Copy)]
 pub(super) struct Address {
@@ -133,6 +143,12 @@ fn one_client<'a>(browser: Option<Item<'a>>, client: Option<Item<'a>>) -> Option
     browser.or(client)
 }
 
+/// How many bytes of a packet an ICMP error quotes.
+fn icmp_quote(item: Item<'_>) -> Option<usize> {
+    let bytes = item.integer(8..=Forwarding::ICMP_QUOTE_MAX as u64)?;
+    usize::try_from(bytes).ok()
+}
+
 impl<'a> Network<'a> {
     /// Reads the tables `subnet`, `router` and `node`.
     pub(super) fn read(root: &mut Fields<'a>) -> Self {
@@ -169,6 +185,7 @@ impl<'a> Network<'a> {
         }
         network.check_addresses();
         network.read_public_addresses();
+        network.settle_zones();
         network.check_balancers();
         network
     }
@@ -270,6 +287,7 @@ impl<'a> Network<'a> {
                 shape: Shape::Unknown,
                 programs: Programs::default(),
                 zone: None,
+                zone_item: None,
                 tcp: None,
                 forwarding: Forwarding::default(),
                 mtu: None,
@@ -291,12 +309,14 @@ impl<'a> Network<'a> {
         let usual = Forwarding::default();
         let mss_clamp = table.or("mss-clamp", usual.mss_clamp, Item::boolean);
         let icmp_errors = table.or("icmp-errors", usual.icmp_errors, Item::boolean);
+        let icmp_quote = table.or("icmp-quote", usual.icmp_quote, icmp_quote);
         let intercept = table.optional("intercept");
         table.finish();
         self.nodes[index].intercept = intercept;
         self.nodes[index].forwarding = Forwarding {
             mss_clamp: mss_clamp.unwrap_or(usual.mss_clamp),
             icmp_errors: icmp_errors.unwrap_or(usual.icmp_errors),
+            icmp_quote: icmp_quote.unwrap_or(usual.icmp_quote),
         };
         for item in subnets.and_then(Item::list).unwrap_or_default() {
             let Some(subnet) = item.text().and_then(|word| self.subnet(&item, word)) else {
@@ -338,7 +358,8 @@ impl<'a> Network<'a> {
             attacker: table.optional("attacker"),
         };
         let tcp = table.optional("tcp");
-        let zone = table.or("az", None, |i| i.prose(32).map(Some));
+        let zone_item = table.optional("az");
+        let zone = zone_item.map(|i| i.prose(32));
         let mtu = table.or("mtu", None, |i| links::mtu(i).map(Some));
         let shape = match (container, docker) {
             (Some(container), _) => {
@@ -388,6 +409,7 @@ impl<'a> Network<'a> {
         table.finish();
         self.nodes[index].shape = shape.unwrap_or(Shape::Unknown);
         self.nodes[index].programs = programs;
+        self.nodes[index].zone_item = zone_item;
         self.nodes[index].zone = zone.flatten();
         self.nodes[index].mtu = mtu.flatten();
         self.nodes[index].tcp = tcp;

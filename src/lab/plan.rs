@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::event::Crossing;
 use crate::name::Name;
 use crate::net::Change;
-use crate::net::topology::Topology;
+use crate::net::topology::{Forwarding, Topology};
 use crate::role::config::{Attempt, Errand, Role, Service};
 use crate::stack::Tcp;
 use crate::time::UnixSeconds;
@@ -146,9 +146,14 @@ impl Plan {
         let routers = "the kernel's routers have no route tables by subnet";
         let translated = !vpc.internet_gateways.is_empty();
         let gateways = "the kernel's routers are no internet gateways";
+        let usual = Forwarding::default().icmp_quote;
+        let mut nodes = self.topology.nodes.iter();
+        let quotes_less = nodes.any(|n| n.forwarding.icmp_quote != usual);
+        let quotes = "the kernel's routers quote as much as fits in their ICMP errors";
         said.or_else(|| self.attacker().map(attacker))
             .or_else(|| routed.then(|| routers.to_owned()))
             .or_else(|| translated.then(|| gateways.to_owned()))
+            .or_else(|| quotes_less.then(|| quotes.to_owned()))
     }
 
     /// Whether the program on a node is an attacker beside the path.

@@ -92,9 +92,14 @@ fn a_router_forwards_as_told() {
         forwarding(neither),
         Forwarding {
             mss_clamp: false,
-            icmp_errors: false
+            icmp_errors: false,
+            ..Forwarding::default()
         }
     );
+    let short = forwarding("router.internet.icmp-quote = 8");
+    assert_eq!(short.icmp_quote, 8);
+    let errors = mistakes(&small("router.internet.icmp-quote = 7"));
+    insta::assert_snapshot!(lines(&errors), @"x.toml:10:30 `icmp-quote` is out of range | expected 8 to 528");
 }
 
 /// The network as text: nodes with their NICs and routes, then links.

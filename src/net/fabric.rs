@@ -37,8 +37,18 @@ struct InFlight {
     id: PacketId,
     bytes: Vec<u8>,
     segments: SegmentSize,
+    leg: Leg,
+}
+
+/// What a packet is on its way through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leg {
+    /// A link, to the NIC at its end.
+    Link,
+    /// Inside a router, to its port: what lies between two availability zones.
+    Zones,
     /// A forwarding node waits that long for its next hop to answer: the node, and the port at which the packet came in.
-    unanswered: Option<(usize, Option<usize>)>,
+    Unanswered(usize, Option<usize>),
 }
 
 /// Counts over a run.
@@ -189,11 +199,15 @@ impl Fabric {
             id,
             mut bytes,
             segments,
-            unanswered,
+            leg,
         } = packet;
-        if let Some((node, from)) = unanswered {
-            let (cause, complaint) = (DropCause::HostGone, Complaint::HostUnreachable);
-            return self.refuse(now, node, from, id, &bytes, cause, complaint);
+        match leg {
+            Leg::Link => {}
+            Leg::Zones => return self.transmit(now, to, id, bytes, segments),
+            Leg::Unanswered(node, from) => {
+                let (cause, complaint) = (DropCause::HostGone, Complaint::HostUnreachable);
+                return self.refuse(now, node, from, id, &bytes, cause, complaint);
+            }
         }
         if self.off.is_off(self.topology.nics[to].node) {
             return self.drop_at(now, to, id, DropCause::HostGone, &bytes);
@@ -280,7 +294,7 @@ impl Fabric {
             id,
             bytes,
             segments,
-            unanswered: None,
+            leg: Leg::Link,
         };
         match leaving {
             Leaving::At(at) => self.depart(nic, at, packet),

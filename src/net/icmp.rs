@@ -20,14 +20,17 @@ pub(super) enum Complaint {
     FragmentationNeeded(u16),
 }
 
-/// RFC 1812 §4.3.2.3: quote as much of the packet as fits in 576 bytes.
-const QUOTE_MAX: usize = 576 - 20 - 8;
 /// RFC 1700 and Linux: the time to live of what a host sends itself.
 const TTL: u8 = 64;
 
-/// The error message about `offender`, from `router` to its source. `None` where there must not be one: about ICMP
+/// The error message about `offender`, from `router` to its source, which quotes `quoted` bytes behind its IP header. `None` where there must not be one: about ICMP
 /// errors and fragments (RFC 1122 §3.2.2), and about IPv6, which has no answer here yet.
-pub(super) fn complain(router: IpAddr, offender: &[u8], complaint: Complaint) -> Option<Vec<u8>> {
+pub(super) fn complain(
+    router: IpAddr,
+    offender: &[u8],
+    quoted: usize,
+    complaint: Complaint,
+) -> Option<Vec<u8>> {
     let packet = Packet::read(offender)?;
     let error_itself = match &packet.transport {
         // 8 and 0 are echo and its reply; the rest are errors, or too rare to be answered.
@@ -51,7 +54,8 @@ pub(super) fn complain(router: IpAddr, offender: &[u8], complaint: Complaint) ->
             })
         }
     };
-    let quote = &offender[..offender.len().min(QUOTE_MAX)];
+    let quoted = packet.header_bytes + quoted;
+    let quote = &offender[..offender.len().min(quoted)];
     let mut bytes = Vec::with_capacity(28 + quote.len());
     PacketBuilder::ipv4(from.octets(), to.octets(), TTL)
         .icmpv4(kind)
@@ -72,7 +76,7 @@ mod tests {
             .udp(50_000, 53)
             .write(&mut datagram, b"query")
             .unwrap();
-        let error = complain(router, &datagram, Complaint::TimeExceeded).unwrap();
+        let error = complain(router, &datagram, 500, Complaint::TimeExceeded).unwrap();
         let packet = Packet::read(&error).unwrap();
         let Transport::Icmp(icmp) = packet.transport else {
             panic!("ICMP")
@@ -80,6 +84,8 @@ mod tests {
         assert_eq!((icmp.kind, icmp.code), (11, 0));
         assert_eq!(packet.destination.to_string(), "203.192.1.50");
         assert_eq!(icmp.payload, datagram);
-        assert_eq!(complain(router, &error, Complaint::TimeExceeded), None);
+        assert_eq!(complain(router, &error, 500, Complaint::TimeExceeded), None);
+        let short = complain(router, &datagram, 8, Complaint::TimeExceeded).unwrap();
+        assert_eq!(short.len(), 20 + 8 + 20 + 8, "the least (RFC 792)");
     }
 }

@@ -111,6 +111,14 @@ pub struct Forwarding {
     /// Answers what it cannot forward with ICMP errors (RFC 1812 §4.3.2). Without them and without the clamp, a link
     /// smaller than the hosts' is a black hole (RFC 2923 §2.1).
     pub icmp_errors: bool,
+    /// How many bytes of the packet, behind its IP header, such an error quotes. Eight are the least (RFC 792); as many as
+    /// fit in 576 bytes are usual (RFC 1812 §4.3.2.3).
+    pub icmp_quote: usize,
+}
+
+impl Forwarding {
+    /// What fits behind an IP header that is quoted: 576 bytes without two such headers and one of ICMP.
+    pub const ICMP_QUOTE_MAX: usize = 576 - 20 - 8 - 20;
 }
 
 impl Default for Forwarding {
@@ -118,6 +126,7 @@ impl Default for Forwarding {
         Self {
             mss_clamp: true,
             icmp_errors: true,
+            icmp_quote: Self::ICMP_QUOTE_MAX,
         }
     }
 }

@@ -388,6 +388,7 @@ fn a_narrow_link() {
         let mut topology = narrow(Forwarding {
             mss_clamp,
             icmp_errors,
+            ..Forwarding::default()
         });
         topology.links[0].impairments = [delay(10), delay(10)];
         let (mut world, log) = world(topology, 1, TcpOptions::default());

@@ -22,11 +22,6 @@ impl<'a> Network<'a> {
     pub(super) fn read_internet_gateway(&mut self, index: usize) {
         let item = self.nodes[index].item;
         self.nodes[index].shape = Shape::Router;
-        // It has no segments made smaller: what is too large it says (EC2 User Guide, "Path MTU Discovery").
-        self.nodes[index].forwarding = Forwarding {
-            mss_clamp: false,
-            icmp_errors: true,
-        };
         let Some(mut table) = item.fields() else {
             return;
         };
@@ -45,7 +40,15 @@ impl<'a> Network<'a> {
         let internet = router("internet", "\"internet\"");
         // EC2 User Guide, "Network maximum transmission unit": 1500 through an internet gateway.
         let mtu = table.or("mtu", links::MTU, links::mtu);
+        let usual = Forwarding::default().icmp_quote;
+        let icmp_quote = table.or("icmp-quote", usual, super::icmp_quote);
         table.finish();
+        // It has no segments made smaller: what is too large it says (EC2 User Guide, "Path MTU Discovery").
+        self.nodes[index].forwarding = Forwarding {
+            mss_clamp: false,
+            icmp_errors: true,
+            icmp_quote: icmp_quote.unwrap_or(usual),
+        };
         let (Some((_, vpc)), Some((item, internet)), Some(mtu)) = (vpc, internet, mtu) else {
             return;
         };

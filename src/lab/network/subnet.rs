@@ -1,6 +1,8 @@
 //! Subnets: their ranges, and how they are found by name.
 
-use super::{DeclaredSubnet, Network};
+use std::collections::BTreeSet;
+
+use super::{DeclaredSubnet, Network, Shape};
 use crate::lab::decode::Item;
 use crate::lab::error;
 use crate::lab::links;
@@ -17,13 +19,14 @@ impl<'a> Network<'a> {
                 self.refused.insert(item.key);
                 continue;
             };
-            let mut mtu = None;
+            let (mut mtu, mut zone) = (None, None);
             // A text is the range alone.
             let range = match item.as_text() {
                 Some(_) => Some(item),
                 None => item.fields().and_then(|mut table| {
                     let range = table.required("range", "\"10.0.2.0/24\"");
                     mtu = table.or("mtu", None, |i| links::mtu(i).map(Some)).flatten();
+                    zone = table.or("az", None, |i| i.prose(32).map(Some)).flatten();
                     table.finish();
                     range
                 }),
@@ -46,8 +49,37 @@ impl<'a> Network<'a> {
                 cidr,
                 router: None,
                 mtu,
+                zone,
             });
         }
+    }
+
+    /// A machine is where its subnets are.
+    pub(super) fn settle_zones(&mut self) {
+        for node in &mut self.nodes {
+            let subnets: Vec<usize> = match &node.shape {
+                Shape::Host { addresses, .. } => addresses.iter().map(|a| a.subnet).collect(),
+                Shape::Docker { address, .. } => vec![address.subnet],
+                Shape::Container { .. } | Shape::Router | Shape::Unknown => Vec::new(),
+            };
+            let mut zones = subnets
+                .iter()
+                .filter_map(|s| self.subnets[*s].zone.as_ref());
+            if let (Some(item), Some(own)) = (node.zone_item, &node.zone)
+                && let Some(other) = zones.clone().find(|z| *z != own)
+            {
+                let message = format!("`{}` has an address in zone `{other}`", node.name);
+                item.wrong(message, "expected the zone of its subnet", None);
+            }
+            node.zone = node.zone.take().or_else(|| zones.next().cloned());
+        }
+    }
+
+    /// Every zone that a subnet or a node is in.
+    pub(in crate::lab) fn zones(&self) -> BTreeSet<&str> {
+        let subnets = self.subnets.iter().filter_map(|s| s.zone.as_deref());
+        let nodes = self.nodes.iter().filter_map(|n| n.zone.as_deref());
+        subnets.chain(nodes).collect()
     }
 
     /// The subnet called `word`, the value of `item`.

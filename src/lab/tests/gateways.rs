@@ -1,6 +1,7 @@
-//! Internet gateways, public addresses and MTUs as lab files have them.
+//! Internet gateways, public addresses, MTUs and availability zones as lab files have them.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::{lines, mistakes, plan, small};
 
@@ -106,5 +107,63 @@ subnets = ["home"]
 routes = {{ "0.0.0.0/0" = "igw" }}
 "#
     )));
+    insta::assert_snapshot!(lines(&errors));
+}
+
+#[test]
+fn machines_are_in_the_zones_of_their_subnets() {
+    let plan = plan(&small(
+        r#"
+subnet.a = { range = "10.0.1.0/24", az = "eu-1a" }
+subnet.b = { range = "10.0.2.0/24", az = "eu-1b" }
+router.vpc.subnets = ["a", "b"]
+node.db.address.b = "10.0.2.10"
+node.api.address = { a = "10.0.1.10", b = "10.0.2.11" }
+node.web.az = "eu-1c"
+zones.between = [
+    { az = ["eu-1b", "eu-1a"], delay = "0.6 ms" },
+    { az = ["eu-1a", "eu-1c"], delay = "0.4 ms" },
+]
+"#,
+    ));
+    let topology = &plan.topology;
+    let delay = |from: &str, to: &str| {
+        let nic = |name: &str| {
+            let mut nics = topology.nics.iter();
+            nics.position(|n| n.name.as_str() == name).unwrap()
+        };
+        topology.vpc.zones.delay(nic(from), nic(to))
+    };
+    let ms = |tenths: u64| Duration::from_micros(tenths * 100);
+    assert_eq!(
+        delay("vpc-api", "vpc-db"),
+        ms(6),
+        "ports are where the machines are"
+    );
+    assert_eq!(delay("vpc-db", "vpc-api"), ms(6), "both ways");
+    assert_eq!(delay("vpc-db", "vpc-api-2"), ms(0), "in one zone");
+    assert_eq!(delay("api-a", "web0"), ms(4), "a node says it itself");
+    assert_eq!(delay("db0", "web0"), ms(0), "nothing is said of these two");
+    assert_eq!(delay("db0", "user0"), ms(0), "in no zone");
+}
+
+#[test]
+fn mistakes_about_zones_are_all_told() {
+    let errors = mistakes(&small(
+        r#"
+subnet.a = { range = "10.0.1.0/24", az = "a" }
+router.vpc.subnets = ["a"]
+node.db = { address.a = "10.0.1.10", az = "b" }
+node.web.az = "c"
+zones = { betwen = [], between = [
+    { az = ["a", "d"], delay = "1 ms" },
+    { az = ["a", "a"], delay = "1 ms" },
+    { az = ["a", "b", "c"], delay = "1 s", rtt = "2 ms" },
+    { az = ["a", "c"], delay = "1" },
+    { az = ["a", "c"], delay = "1 ms" },
+    { az = ["c", "a"], delay = "1 ms" },
+] }
+"#,
+    ));
     insta::assert_snapshot!(lines(&errors));
 }

@@ -16,8 +16,9 @@ pub(super) struct Devices {
     /// By NIC.
     pub(super) on_device: Vec<bool>,
     leaving: VecDeque<(usize, Vec<u8>, SegmentSize)>,
-    /// Identities of packets that the kernel holds, by fingerprint, so that a forwarded packet is known again.
-    known: HashMap<u64, PacketId>,
+    /// Identities of packets that the kernel holds, and the NICs at which it got them, by fingerprint, so that a forwarded
+    /// packet is known again.
+    known: HashMap<u64, (PacketId, usize)>,
     /// The same in order of leaving: the kernel drops packets without telling, so old ones are forgotten.
     order: VecDeque<u64>,
 }
@@ -55,13 +56,17 @@ impl Fabric {
             .devices
             .as_mut()
             .and_then(|devices| devices.known.remove(&fingerprint(&bytes)));
-        let id = known.unwrap_or_else(|| {
-            self.next_packet += 1;
-            self.totals.sent += 1;
-            PacketId(self.next_packet)
-        });
+        let from = known.map(|(_, from)| from);
+        let id = known.map_or_else(
+            || {
+                self.next_packet += 1;
+                self.totals.sent += 1;
+                PacketId(self.next_packet)
+            },
+            |(id, _)| id,
+        );
         self.clamp_mss(nic, &mut bytes);
-        self.transmit(now, nic, id, bytes, segments);
+        self.cross(now, from, nic, id, bytes, segments);
     }
 
     /// A packet reached `nic`: its device has it now, or it is given back when the node is ours.
@@ -76,7 +81,7 @@ impl Fabric {
             return Err((bytes, segments));
         };
         let mark = fingerprint(&bytes);
-        devices.known.insert(mark, id);
+        devices.known.insert(mark, (id, nic));
         devices.order.push_back(mark);
         if devices.order.len() > KNOWN_MAX
             && let Some(old) = devices.order.pop_front()

@@ -1,10 +1,14 @@
 //! What routers and docker hosts do with a packet that is not for them.
 
-use super::{Fabric, InFlight};
+use std::time::Duration;
+
+use super::{Fabric, InFlight, Leg};
 use crate::event::{DropCause, PacketId};
 use crate::net::forward::{self, Next};
 use crate::net::icmp::{self, Complaint};
+use crate::net::lane::Lane;
 use crate::net::nat::Outcome;
+use crate::net::security_group::Refusal;
 use crate::net::topology::NodeKind;
 use crate::time::Instant;
 use crate::wire::offload::{self, SegmentSize};
@@ -54,23 +58,47 @@ impl Fabric {
                     let (cause, complaint) = (DropCause::TimeToLive, Complaint::TimeExceeded);
                     self.refuse(now, node, from, id, &bytes, cause, complaint);
                 } else if offload::size_on_link(&bytes, segments) > mtu {
-                    let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
-                    let complaint = Complaint::FragmentationNeeded(mtu);
-                    self.refuse(now, node, from, id, &bytes, DropCause::TooBig, complaint);
+                    self.refuse_large(now, node, from, nic, id, &bytes);
                 } else if let Some(until) = self.off.answers_until(now, nic, self.next_hop(nic)) {
                     let packet = InFlight {
                         to: nic,
                         id,
                         bytes,
                         segments,
-                        unanswered: Some((node, from)),
+                        leg: Leg::Unanswered(node, from),
                     };
                     self.flights.depart(until, packet);
                 } else {
-                    self.transmit(now, nic, id, bytes, segments);
+                    self.cross(now, from, nic, id, bytes, segments);
                 }
             }
         }
+    }
+
+    /// From one port of a router to another: at once, or after what lies between the zones of the machines there.
+    pub(super) fn cross(
+        &mut self,
+        now: Instant,
+        from: Option<usize>,
+        to: usize,
+        id: PacketId,
+        bytes: Vec<u8>,
+        segments: SegmentSize,
+    ) {
+        let zones = &self.topology.vpc.zones;
+        let delay = from.map_or(Duration::ZERO, |from| zones.delay(from, to));
+        if delay.is_zero() {
+            return self.transmit(now, to, id, bytes, segments);
+        }
+        let leg = Leg::Zones;
+        let packet = InFlight {
+            to,
+            id,
+            bytes,
+            segments,
+            leg,
+        };
+        self.flights.depart(now + delay, packet);
     }
 
     fn next_hop(&self, nic: usize) -> usize {
@@ -105,10 +133,7 @@ impl Fabric {
             Outcome::Through(out) => {
                 let mtu = self.lanes[out].mtu;
                 if offload::size_on_link(&bytes, segments) > mtu {
-                    let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
-                    let complaint = Complaint::FragmentationNeeded(mtu);
-                    let cause = DropCause::TooBig;
-                    self.refuse(now, node, Some(nic), id, &came, cause, complaint);
+                    self.refuse_large(now, node, Some(nic), out, id, &came);
                 } else {
                     self.transmit(now, out, id, bytes, segments);
                 }
@@ -140,6 +165,29 @@ impl Fabric {
         rewrite::clamp_mss(bytes, u16::try_from(largest).unwrap_or(u16::MAX));
     }
 
+    /// A packet is too large for the link of the port by which it should leave.
+    fn refuse_large(
+        &mut self,
+        now: Instant,
+        node: usize,
+        from: Option<usize>,
+        out: usize,
+        id: PacketId,
+        bytes: &[u8],
+    ) {
+        let Lane { mtu, link, .. } = &self.lanes[out];
+        let size = bytes.len();
+        let refusal = Refusal {
+            cause: DropCause::TooBig,
+            why: Some(format!(
+                "it has {size} bytes, and the link {link} carries {mtu}"
+            )),
+        };
+        let mtu = u16::try_from(*mtu).unwrap_or(u16::MAX);
+        let complaint = Complaint::FragmentationNeeded(mtu);
+        self.refuse(now, node, from, id, bytes, refusal, complaint);
+    }
+
     /// A forwarding node drops a packet and tells its source.
     #[expect(clippy::too_many_arguments, reason = "a drop has all of these")]
     pub(super) fn refuse(
@@ -149,17 +197,18 @@ impl Fabric {
         from: Option<usize>,
         id: PacketId,
         bytes: &[u8],
-        cause: DropCause,
+        refusal: impl Into<Refusal>,
         complaint: Complaint,
     ) {
         self.totals.dropped += 1;
-        self.report_drop(now, node, id, &cause.into(), None, bytes);
+        self.report_drop(now, node, id, &refusal.into(), None, bytes);
         // The answer comes from the port at which the packet came in (RFC 1812 §4.3.2.4).
-        let Some(port) = from.filter(|_| self.topology.nodes[node].forwarding.icmp_errors) else {
+        let forwarding = self.topology.nodes[node].forwarding;
+        let Some(port) = from.filter(|_| forwarding.icmp_errors) else {
             return;
         };
         let router = self.topology.nics[port].address;
-        if let Some(answer) = icmp::complain(router, bytes, complaint) {
+        if let Some(answer) = icmp::complain(router, bytes, forwarding.icmp_quote, complaint) {
             self.send(now, port, answer);
         }
     }

@@ -1,5 +1,6 @@
 //! What a virtual private cloud adds to a network: who may speak to whom, and where. Data only.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct Vpc {
     pub nat_gateways: Vec<NatGateway>,
     /// Internet gateways.
     pub internet_gateways: Vec<InternetGateway>,
+    /// What it takes from one availability zone to another.
+    pub zones: Zones,
     /// Interfaces whose traffic is logged.
     pub flow_log: Option<FlowLogging>,
 }
@@ -299,6 +302,27 @@ pub struct InternetGateway {
     pub outside: usize,
     /// NICs that have a public address, and that.
     pub public: Vec<(usize, IpAddr)>,
+}
+
+/// Availability zones: data centres of their own, some kilometres from each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Zones {
+    /// NICs in zones, and their zones, as numbers.
+    pub of: BTreeMap<usize, usize>,
+    /// What it takes one way between two zones, the smaller number first.
+    pub between: BTreeMap<(usize, usize), Duration>,
+}
+
+impl Zones {
+    /// What it takes from the zone of one NIC to that of another.
+    #[must_use]
+    pub fn delay(&self, from: usize, to: usize) -> Duration {
+        let (Some(a), Some(b)) = (self.of.get(&from), self.of.get(&to)) else {
+            return Duration::ZERO;
+        };
+        let pair = (*a.min(b), *a.max(b));
+        self.between.get(&pair).copied().unwrap_or_default()
+    }
 }
 
 /// A flow log.

@@ -19,6 +19,7 @@ fn a_narrow_link_behind_routers_that_complain() {
     let forwarding = Forwarding {
         mss_clamp: false,
         icmp_errors: true,
+        ..Forwarding::default()
     };
     if let Some(met) = both_ways(Meeting::over(narrow(forwarding), 1500), 1_000_000) {
         assert!(met.dropped > 0, "{met:?}");
@@ -31,6 +32,7 @@ fn a_black_hole() {
     let forwarding = Forwarding {
         mss_clamp: false,
         icmp_errors: false,
+        ..Forwarding::default()
     };
     let mut meeting = Meeting::over(narrow(forwarding), 1500);
     meeting.logged = true;
@@ -121,6 +123,7 @@ fn kernel_routers_and_a_narrow_link() {
         let topology = narrow(Forwarding {
             mss_clamp,
             icmp_errors,
+            ..Forwarding::default()
         });
         let mut devices = kernel_routers(&topology, false);
         let (mut world, log) = world(topology, 1, TcpOptions::default());

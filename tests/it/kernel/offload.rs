@@ -90,6 +90,7 @@ fn a_narrow_link() {
         let topology = narrow(Forwarding {
             mss_clamp,
             icmp_errors: true,
+            ..Forwarding::default()
         });
         let Some(totals) = both_ways(offloading(topology), 5_000_000) else {
             return;
@@ -108,6 +109,7 @@ fn kernel_routers_forward_large_packets() {
     let topology = narrow(Forwarding {
         mss_clamp: true,
         icmp_errors: true,
+        ..Forwarding::default()
     });
     let mut devices = kernel_routers(&topology, true);
     let bytes = pattern();
