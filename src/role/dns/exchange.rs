@@ -135,9 +135,9 @@ impl<'a> Question<'a> {
             self.node.fact(Fact::Connected(stream.flow()));
             stream.write_all(&framed(&bytes)).await?;
             let answer = read_framed(&mut stream).await?;
-            // A client that has no more questions closes (RFC 7766 §6.2.3).
+            // A client that has no more questions closes (RFC 7766 §6.2.3), and does not wait for the server's end of it.
             self.node.fact(Fact::Closed(stream.flow()));
-            close(stream).await;
+            self.node.executor.spawn_foreground(close(stream));
             Ok::<_, io::Error>(answer)
         };
         let done = within(&self.node.clock, self.asking.timeout, exchange).await;
