@@ -43,11 +43,18 @@ pub fn milestones(events: &[Event], plan: &Plan) -> BTreeMap<Milestone, (Instant
     };
     let user = events[start].node.clone();
     let at_user = |e: &Event| e.node == user;
-    walk.reach(Milestone::DnsQuery, 0, |e, f| at_user(e) && is_lookup(f));
     let Some(front) = fact(&events[start]).and_then(flow_of) else {
+        walk.reach(Milestone::DnsQuery, 0, |e, f| at_user(e) && is_lookup(f));
         return walk.reached;
     };
     let on_front = |e: &Event, f: &Fact| at_user(e) && flow_of(f) == Some(front);
+    // The look-up that its connection came of is the last one before it.
+    let connecting = walk.find(0, |e, f| on_front(e, f) && matches!(f, Fact::Connecting(_)));
+    let before = &events[..connecting.unwrap_or(start)];
+    let look_up = |e: &Event| at_user(e) && fact(e).is_some_and(is_lookup);
+    if let Some(asked) = before.iter().rposition(look_up) {
+        walk.note(Milestone::DnsQuery, asked);
+    }
     walk.reach(Milestone::TcpSyn, 0, |e, f| {
         on_front(e, f) && matches!(f, Fact::Connecting(_))
     });

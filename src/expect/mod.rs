@@ -36,7 +36,7 @@ pub mod who_reads;
 
 pub(crate) use connection::{Middle, flags, middle};
 pub use milestones::milestones;
-pub(crate) use milestones::{fact, role_of};
+pub(crate) use milestones::{fact, flow_of, role_of};
 pub(crate) use tcp::retransmitted;
 
 /// What a finished run leaves to be judged and reported.

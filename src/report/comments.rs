@@ -1,6 +1,7 @@
 //! Comments on the packets that matter, written into the capture while the run goes on: one sentence or two for a
 //! class. Only what the capture has shown so far is known here.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
@@ -24,6 +25,7 @@ mod filters;
 mod health;
 mod http1;
 mod http2;
+mod loss;
 mod targets;
 mod tls;
 mod transport;
@@ -33,11 +35,14 @@ mod transport;
 pub struct Annotator {
     connections: BTreeMap<(SocketAddr, SocketAddr), Connection>,
     /// When data was first sent: by direction and sequence number.
-    first_sent: BTreeMap<(SocketAddr, SocketAddr, u32, u8), Instant>,
+    first_sent: BTreeMap<SentKey, Instant>,
+    /// What was lost before a tap of this capture had seen it.
+    lost_before: BTreeSet<SentKey>,
+    loss: loss::Loss,
     /// Targets of requests seen inside TLS.
     encrypted_requests: BTreeSet<String>,
-    /// A response was seen in plain text.
-    plain_response: bool,
+    /// Statuses of responses seen in plain text, that were not seen encrypted since.
+    plain_responses: Vec<u16>,
     /// Why a client refused the certificate on a connection, under its ends, its own first.
     refused: BTreeMap<(SocketAddr, SocketAddr), (CertificateDefect, String)>,
     /// What attackers did, and who.
@@ -57,6 +62,9 @@ pub struct Annotator {
     /// Targets that load balancers got no response from.
     failures: targets::Failures,
 }
+
+/// From whom, to whom, sequence number, kind of segment.
+type SentKey = (SocketAddr, SocketAddr, u32, u8);
 
 /// What is known of a connection, under (initiator, other end).
 #[derive(Debug, Default)]
@@ -95,6 +103,7 @@ impl Annotator {
         }
         self.refusals.event(event);
         self.failures.event(event);
+        self.loses(event);
         self.ended.event(event);
         if let What::Dropped {
             cause: DropCause::Challenged,
@@ -116,11 +125,14 @@ impl Annotator {
         let mut said = Vec::new();
         said.extend(self.altered.comment(frame));
         let probed = self.probes.comment(frame, &speakers);
+        let flood = self.is_flood(frame);
+        self.loss.sees(frame);
         // A copy is no retransmission, and opens nothing; nor is one that comes late.
         if !self.altered.misleads(frame) {
-            said.extend(self.tcp(frame, &ends, plan).filter(|_| probed.is_none()));
+            let told = self.tcp(frame, &ends, plan);
+            said.extend(told.filter(|_| probed.is_none() && !flood));
         }
-        said.extend(attack::on_path(frame, plan));
+        said.extend(attack::on_path(frame, plan).filter(|_| !flood));
         said.extend(self.attacked(frame));
         for message in &frame.messages {
             let text = self.message(message, frame, &speakers, plan);
@@ -213,6 +225,24 @@ impl Annotator {
         }
     }
 
+    fn loses(&mut self, event: &Event) {
+        let What::Dropped { bytes, .. } = &event.what else {
+            return;
+        };
+        let Some(packet) = Packet::read(bytes) else {
+            return;
+        };
+        if let (Some((from, to)), Some(segment)) = (packet.ports(), packet.tcp())
+            && !segment.payload.is_empty()
+        {
+            let key = (from, to, segment.sequence, 2);
+            if let Entry::Vacant(place) = self.first_sent.entry(key) {
+                place.insert(event.at);
+                self.lost_before.insert(key);
+            }
+        }
+    }
+
     fn repeated(&mut self, frame: &Frame, tcp: TcpNote, ends: &Ends) -> Option<String> {
         let kind = match tcp.part {
             TcpPart::Syn => 0,
@@ -222,9 +252,12 @@ impl Annotator {
             TcpPart::HandshakeAck | TcpPart::Ack | TcpPart::Reset => return None,
         };
         let (from, to) = way(frame);
-        let key = (from, to, tcp.sequence, kind);
+        let sequence = Packet::read(&frame.bytes)?.tcp()?.sequence;
+        let key = (from, to, sequence, kind);
         let first = *self.first_sent.entry(key).or_insert(frame.at);
-        if !tcp.retransmission {
+        // Where the first one was lost before any tap, only the loss tells that this is another.
+        let known = first < frame.at && self.lost_before.contains(&key);
+        if !tcp.retransmission && !known {
             return None;
         }
         if tcp.part == TcpPart::Syn {
@@ -237,8 +270,9 @@ impl Annotator {
         };
         let filtered = self.refusals.between(from, to).unwrap_or_default();
         let queue = self.transport.why_again(frame, tcp.part, ends);
+        let why = self.loss.why(frame, ends);
         Some(format!(
-            "Retransmission: sent again{after}, because no acknowledgment of it has come.{filtered}{}",
+            "Retransmission: sent again{after}, {why}.{filtered}{}",
             queue.unwrap_or_default()
         ))
     }
@@ -290,6 +324,12 @@ impl Annotator {
                 source.port()
             );
         }
+        if let Some(which) = self.loss.answered_by_reset(frame) {
+            return format!(
+                "RST: {from} knows no such connection any more; this answers {which}. {to} believes it if its number is \
+                 the very next one (RFC 5961 §3.2)."
+            );
+        }
         format!("RST: {from} breaks the connection to {to} off; data on the way is thrown away.")
     }
 
@@ -312,7 +352,7 @@ impl Annotator {
         Some(match own.fins {
             1 => format!("FIN: {from} has sent all of its data on this connection."),
             _ => format!(
-                "FIN: {from} has finished too; with the acknowledgment of this the connection is closed."
+                "FIN: {from} has finished too; when this is acknowledged, the connection is closed."
             ),
         })
     }

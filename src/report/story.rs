@@ -43,7 +43,7 @@ struct Told {
     connections: usize,
     hellos: BTreeSet<(SocketAddr, SocketAddr)>,
     encrypted_targets: BTreeSet<String>,
-    plain_response: bool,
+    plain_responses: Vec<u16>,
 }
 
 impl Told {
@@ -118,12 +118,23 @@ impl Told {
                 };
                 Some((title.into(), vec![format!("{from} → {to}")]))
             }
-            Http::Response { inside_tls: false } => {
-                self.plain_response = true;
+            Http::Response {
+                inside_tls: false,
+                status,
+            } => {
+                self.plain_responses.push(*status);
                 None
             }
-            Http::Response { inside_tls: true } => {
-                let again = if self.plain_response { "again " } else { "" };
+            Http::Response {
+                inside_tls: true,
+                status,
+            } => {
+                // What the load balancer answers itself was never in plain text.
+                let plain = self.plain_responses.iter().position(|s| s == status);
+                let again = plain.map_or("", |index| {
+                    self.plain_responses.remove(index);
+                    "again "
+                });
                 let several = if streams(frame).len() > 1 { "s" } else { "" };
                 Some((
                     format!("Response{several} encrypted {again}for {to}"),

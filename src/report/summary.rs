@@ -52,6 +52,8 @@ pub enum Http {
     Response {
         /// Whether it came out of TLS.
         inside_tls: bool,
+        /// As in 200.
+        status: u16,
     },
 }
 
@@ -219,6 +221,7 @@ fn http(message: &Message) -> Option<Http> {
         }),
         Message::HttpResponse(h) => Some(Http::Response {
             inside_tls: h.inside_tls,
+            status: h.status,
         }),
         Message::DnsQuery { .. }
         | Message::DnsAnswer { .. }

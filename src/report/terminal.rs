@@ -156,17 +156,25 @@ fn last_line(record: &Record<'_>, findings: &[Finding], paint: Paint) -> String 
     if !findings.is_empty() {
         parts.push(format!("{}.", verdict(findings, paint)));
     }
-    parts.push(match timeline::total(record) {
-        Some((total, Some(text))) => {
-            format!(
-                "total {} ms   (the text: {} ms)",
-                millis(total),
-                millis(text)
-            )
-        }
-        Some((total, None)) => format!("total {} ms", millis(total)),
-        None => "the request was not answered".into(),
-    });
+    // The timeline is that of the first request.
+    let (asked, answered) = timeline::requests(record);
+    let what = if asked > 1 {
+        "the first request"
+    } else {
+        "total"
+    };
+    match timeline::total(record) {
+        Some((total, Some(text))) => parts.push(format!(
+            "{what} {} ms   (the text: {} ms)",
+            millis(total),
+            millis(text)
+        )),
+        Some((total, None)) => parts.push(format!("{what} {} ms", millis(total))),
+        None if asked > 1 => parts.push("the first request was not answered".into()),
+        None if asked == 1 && answered == 0 => parts.push("the request was not answered".into()),
+        // Bytes as they are, or nothing, is no request.
+        None => {}
+    }
     format!("  {}", parts.join("   "))
 }
 
@@ -269,7 +277,7 @@ mod tests {
         run.events.clear();
         let text = report(&run, 80, false, Paint::Plain);
         assert!(text.contains("no packet was captured"));
-        assert!(text.ends_with("1 of 18 expectations held.   the request was not answered\n"));
+        assert!(text.ends_with("1 of 18 expectations held.\n"));
     }
 
     #[test]

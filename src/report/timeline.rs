@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::ladder::WIDTH_MIN;
 use super::paint::{Paint, Tone};
 use super::text::{millis, pad, pad_left, squeeze, width};
-use crate::event::Fact;
-use crate::expect::{Record, fact, milestones};
+use crate::event::{Event, Fact};
+use crate::expect::{Record, fact, flow_of, milestones, role_of};
 use crate::lab::plan::Milestone;
+use crate::role::config::Role;
 use crate::time::Instant;
 
 /// A part of the first request's life, between two milestones that do not fall together.
@@ -57,6 +58,15 @@ pub(super) fn total(record: &Record<'_>) -> Option<(Duration, Option<Duration>)>
         *last - *first,
         text.map(|((_, first), (_, last))| last.saturating_sub(*first)),
     ))
+}
+
+/// How many requests browsers sent, and how many responses they got.
+pub(super) fn requests(record: &Record<'_>) -> (usize, usize) {
+    let of_browser = |e: &&Event| matches!(role_of(record.plan, &e.node), Some(Role::Browser(_)));
+    let facts = || record.events.iter().filter(of_browser).filter_map(fact);
+    let sent = facts().filter(|f| matches!(f, Fact::RequestSent { .. }));
+    let got = facts().filter(|f| matches!(f, Fact::ResponseReceived { .. }));
+    (sent.count(), got.count())
 }
 
 /// The timeline as lines of text; none when fewer than two milestones were reached.
@@ -122,7 +132,13 @@ struct Point {
 
 fn points(record: &Record<'_>) -> Vec<Point> {
     let mut points: Vec<Point> = Vec::new();
-    for (milestone, (at, _)) in milestones(record.events, record.plan) {
+    let reached = milestones(record.events, record.plan);
+    // What a target still does when the user has got an answer is no part of it.
+    let end = reached.get(&Milestone::ResponseAtUser).map(|(at, _)| *at);
+    for (milestone, (at, _)) in reached {
+        if end.is_some_and(|end| at > end) {
+            continue;
+        }
         let timeline = &record.plan.timeline;
         let said = timeline.iter().find(|(m, _)| *m == milestone);
         let text = said.map(|(_, d)| *d);
@@ -148,6 +164,8 @@ struct Names {
     user: String,
     alb: String,
     target: String,
+    /// The load balancer speaks TLS with it too.
+    secure: bool,
 }
 
 impl Names {
@@ -167,12 +185,26 @@ impl Names {
             user: node(Milestone::TcpSyn).unwrap_or_else(|| "user".into()),
             alb: node(Milestone::RequestAtAlb).unwrap_or_else(|| "server".into()),
             target: chosen.unwrap_or_else(|| "target".into()),
+            secure: reached
+                .get(&Milestone::RequestToTarget)
+                .and_then(|(_, index)| flow_of(fact(&record.events[*index])?))
+                .is_some_and(|back| {
+                    let secured =
+                        |f: &Fact| matches!(f, Fact::TlsEstablished { flow, .. } if *flow == back);
+                    record.events.iter().filter_map(fact).any(secured)
+                }),
         }
     }
 
     /// A phase is named after what it ends with: what it begins with may have been skipped.
     fn phase(&self, from: Milestone, to: Milestone) -> String {
-        let Self { user, alb, target } = self;
+        let Self {
+            user,
+            alb,
+            target,
+            secure,
+        } = self;
+        let how = if *secure { "Encrypted" } else { "Plain" };
         match to {
             Milestone::DnsQuery => "before the look-up".into(),
             Milestone::TcpSyn => "DNS look-up".into(),
@@ -182,14 +214,23 @@ impl Names {
             Milestone::RequestSent => format!("{user} prepares the request"),
             Milestone::RequestAtAlb => format!("Request to {alb}"),
             Milestone::TargetSyn => format!("{alb} chooses a target"),
+            Milestone::RequestToTarget if from == Milestone::TargetSyn && *secure => {
+                format!("TCP and TLS {alb}-{target}")
+            }
             Milestone::RequestToTarget if from == Milestone::TargetSyn => {
                 format!("TCP handshake {alb}-{target}")
             }
             Milestone::RequestToTarget => format!("{alb} chooses a target"),
-            Milestone::RequestAtApp => "Plain request to application".into(),
+            Milestone::RequestAtApp => format!("{how} request to application"),
             Milestone::ResponseFromApp => "Application works".into(),
-            Milestone::ResponseAtAlb => format!("Plain response to {alb}"),
-            Milestone::ResponseFromAlb => format!("{alb} passes the response on"),
+            Milestone::ResponseAtAlb => format!("{how} response to {alb}"),
+            Milestone::ResponseFromAlb if from == Milestone::ResponseAtAlb => {
+                format!("{alb} passes the response on")
+            }
+            Milestone::ResponseFromAlb if from == Milestone::RequestAtAlb => {
+                format!("{alb} answers itself")
+            }
+            Milestone::ResponseFromAlb => format!("{alb} waits, and answers itself"),
             Milestone::ResponseAtUser => format!("Response to {user}"),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Annotator, Ends};
 use crate::dissect::message::{Frame, TcpPart};
-use crate::event::Deed;
+use crate::event::{Attack, Deed};
 use crate::expect::attack::shows;
 use crate::expect::middle;
 use crate::lab::plan::Plan;
@@ -29,6 +29,14 @@ pub(super) fn on_path(frame: &Frame, plan: &Plan) -> Option<String> {
 }
 
 impl Annotator {
+    /// Whether a frame is one of a SYN flood: nobody is in the middle, and nobody asks for a connection.
+    pub(super) fn is_flood(&self, frame: &Frame) -> bool {
+        let floods = |a: &Attack| matches!(a.deed, Deed::SynFlood { .. });
+        self.attacks
+            .iter()
+            .any(|(_, a)| floods(a) && shows(frame, a))
+    }
+
     /// An ACK that asks whether a RST was meant.
     pub(super) fn challenge(&self, frame: &Frame, ends: &Ends) -> Option<String> {
         let Ends { from, to } = ends;

@@ -54,7 +54,11 @@ impl Annotator {
         let Ends { from, to, .. } = ends;
         let status = head.status;
         if head.inside_tls {
-            let again = if self.plain_response { " again" } else { "" };
+            let plain = self.plain_responses.iter().position(|s| *s == status);
+            let again = plain.map_or("", |index| {
+                self.plain_responses.remove(index);
+                " again"
+            });
             let status = match head.stream {
                 Some(stream) => format!("{status} on stream {stream}"),
                 None => status.to_string(),
@@ -64,7 +68,7 @@ impl Annotator {
                  to {to}."
             );
         }
-        self.plain_response = true;
+        self.plain_responses.push(status);
         format!("HTTP response {status} in plain text, from {from} to {to}.")
     }
 }

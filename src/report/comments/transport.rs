@@ -67,7 +67,7 @@ impl Transport {
                 )
             }),
             TcpPart::Syn | TcpPart::Data => {
-                own.map(|cause| format!(" It did reach {to}, and was dropped there: {cause}."))
+                own.map(|cause| format!(" The one before did reach {to}, and was dropped there: {cause}."))
             }
             TcpPart::HandshakeAck | TcpPart::Ack | TcpPart::Fin | TcpPart::Reset => None,
         }
