@@ -11,7 +11,7 @@ use tunlab::lab::parse;
 use tunlab::run::{Outcome, Run};
 
 /// Sends `pieces`, a second apart, to a load balancer with these attributes; waits so many seconds at the end.
-fn run(attributes: &str, pieces: &[&str], wait: u32) -> Outcome {
+pub(super) fn run(attributes: &str, pieces: &[&str], wait: u32) -> Outcome {
     run_every(attributes, pieces, 1, wait)
 }
 
@@ -37,7 +37,7 @@ fn run_every(attributes: &str, pieces: &[&str], every: u32, wait: u32) -> Outcom
     Run::new(&plan, 1).without_packets().execute().unwrap()
 }
 
-fn facts<'a>(outcome: &'a Outcome, node: &'a str) -> impl Iterator<Item = &'a Fact> {
+pub(super) fn facts<'a>(outcome: &'a Outcome, node: &'a str) -> impl Iterator<Item = &'a Fact> {
     outcome.events.iter().filter_map(move |e| match &e.what {
         What::Fact(fact) if e.node.as_str() == node => Some(fact),
         _ => None,
@@ -53,7 +53,7 @@ fn serving(outcome: &Outcome) -> Vec<&Serving> {
 }
 
 /// Statuses that the user got.
-fn statuses(outcome: &Outcome) -> Vec<u16> {
+pub(super) fn statuses(outcome: &Outcome) -> Vec<u16> {
     let all = facts(outcome, "user").filter_map(|f| match f {
         Fact::ResponseReceived { status, .. } => Some(*status),
         _ => None,
@@ -62,7 +62,7 @@ fn statuses(outcome: &Outcome) -> Vec<u16> {
 }
 
 /// The only access log entry: the load balancer's status and the target's.
-fn logged(outcome: &Outcome) -> (u16, Option<u16>) {
+pub(super) fn logged(outcome: &Outcome) -> (u16, Option<u16>) {
     let all: Vec<_> = facts(outcome, "alb")
         .filter_map(|f| match f {
             Fact::AccessLogged(entry) => Some((entry.elb_status, entry.target_status)),
@@ -74,7 +74,7 @@ fn logged(outcome: &Outcome) -> (u16, Option<u16>) {
 }
 
 /// The headers of the requests that the application got.
-fn at_the_application(outcome: &Outcome) -> Vec<&[(String, String)]> {
+pub(super) fn at_the_application(outcome: &Outcome) -> Vec<&[(String, String)]> {
     let all = facts(outcome, "web-a").filter_map(|f| match f {
         Fact::RequestReceived { headers, .. } => Some(headers.as_slice()),
         _ => None,
@@ -82,7 +82,7 @@ fn at_the_application(outcome: &Outcome) -> Vec<&[(String, String)]> {
     all.collect()
 }
 
-const MONITOR: &str = "node.alb.alb.desync-mitigation-mode = \"monitor\"";
+pub(super) const MONITOR: &str = "node.alb.alb.desync-mitigation-mode = \"monitor\"";
 
 /// Every status that the front makes itself, and the log of it: no target was asked.
 #[test]
@@ -374,7 +374,7 @@ fn targets_in_absolute_form_are_host_and_path() {
             "GET http://x?y=/admin HTTP/1.1",
             "x",
             200,
-            "http://x:80?y=/admin",
+            "http://x:80/?y=/admin",
         ),
         (
             "GET http://x/admin HTTP/1.1",

@@ -13,6 +13,7 @@ mod determinism;
 mod diff;
 mod explain;
 mod front;
+mod front_bodies;
 mod goldens;
 mod http2;
 mod http2_targets;

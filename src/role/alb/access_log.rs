@@ -21,6 +21,9 @@ use crate::time::Instant;
 /// Load Balancers", HTTP 460). Nobody receives it.
 const CLIENT_CLOSED: u16 = 460;
 
+/// A User-Agent that is longer is cut off (AWS "Access logs for your Application Load Balancer", `user_agent`).
+const USER_AGENT_MAX: usize = 8 * 1024;
+
 /// The entry of one request, as far as it is known. Whoever has a part in the exchange adds what it knows. One that is
 /// dropped before [`Record::complete`] says that the client has gone.
 pub(super) struct Record {
@@ -94,6 +97,28 @@ impl Record {
         }
     }
 
+    /// A request that could not be read began to arrive at `since`, and so many bytes of it did.
+    pub(super) fn begin_unread(
+        node: &Node,
+        connection: &Rc<Connection>,
+        since: Instant,
+        bytes: usize,
+    ) -> Self {
+        let mut record = Self::begin(node, connection);
+        let waited = node.clock.now() - since;
+        record.arrived = since;
+        record.with(|entry| {
+            entry.request_creation.0 -= u64::try_from(waited.as_micros()).unwrap_or_default();
+            entry.received_bytes = bytes as u64;
+        });
+        record
+    }
+
+    /// Where the bytes of the request's body are counted, for whoever reads them itself.
+    pub(super) fn received(&self) -> Rc<Cell<u64>> {
+        self.received.clone()
+    }
+
     /// Counts what comes of the request's body.
     pub(super) fn receives(&self, body: Body) -> Body {
         let bytes = self.received.clone();
@@ -121,14 +146,34 @@ impl Record {
             bare.to_owned()
         };
         let path = headers::absolute(line.target).map_or(line.target, |(_, path)| path);
-        let url = format!("{}://{host}:{port}{path}", connection.scheme());
+        // `*` and the like, and a query without a path, have none between it and the port.
+        let slash = if path.starts_with('/') || line.target.is_empty() {
+            ""
+        } else {
+            "/"
+        };
+        let url = format!("{}://{host}:{port}{slash}{path}", connection.scheme());
         self.with(|entry| entry.request = format!("{} {url} {}", line.method, line.version));
     }
 
-    /// A target was chosen.
-    pub(super) fn chosen(&mut self, group: &str, target: std::net::SocketAddr) {
+    /// What the request's head says beside its line, and how long it was.
+    pub(super) fn head(&mut self, user_agent: Option<&str>, bytes: usize) {
+        let user_agent =
+            user_agent.map(|text| text[..text.floor_char_boundary(USER_AGENT_MAX)].to_owned());
         self.with(|entry| {
-            entry.target_group_arn = Some(arn::target_group(group));
+            entry.received_bytes = bytes as u64;
+            entry.user_agent = user_agent;
+        });
+    }
+
+    /// A target group was chosen.
+    pub(super) fn group(&mut self, name: &str) {
+        self.with(|entry| entry.target_group_arn = Some(arn::target_group(name)));
+    }
+
+    /// A target was chosen.
+    pub(super) fn chosen(&mut self, target: std::net::SocketAddr) {
+        self.with(|entry| {
             entry.target = Some(target);
             entry.targets.push(target);
         });

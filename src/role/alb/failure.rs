@@ -105,6 +105,11 @@ impl Failure {
         }
     }
 
+    /// Whether the client, not the target, is why.
+    pub(super) const fn is_the_clients(&self) -> bool {
+        matches!(self, Self::RequestCut | Self::RequestStalled)
+    }
+
     /// What an error of a request's body is.
     pub(super) fn of_request(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::TimedOut {

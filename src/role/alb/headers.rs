@@ -69,9 +69,11 @@ pub(super) fn forwarded(
     let proto = if listener.https { "https" } else { "http" };
     fields.push(FORWARDED_PROTO, proto);
     fields.push(FORWARDED_PORT, listener.port.to_string());
-    let host = host(request, client.flow.local, listener);
-    if !host.is_empty() {
-        fields.push(HOST, host);
+    if attributes.preserve_host && incoming.has(HOST) {
+        // As they came, several too.
+        fields.extend(incoming.all(HOST).map(|value| (HOST, value)));
+    } else {
+        fields.push(HOST, host(request, client.flow.local, listener));
     }
     let mut random = [0; 12];
     node.chance.fill("trace-id", &mut random);
@@ -238,14 +240,6 @@ pub(super) fn named_host(request: &RequestHead) -> Option<&str> {
 /// The value of `Host`: in small letters, with the listener's port unless it is 80 or 443; or as it came.
 fn host(request: &RequestHead, local: SocketAddr, listener: &Listener<'_>) -> String {
     let named = named_host(request);
-    if listener.attributes.preserve_host {
-        return request
-            .fields
-            .text(HOST)
-            .or(named)
-            .unwrap_or_default()
-            .to_owned();
-    }
     let own = SocketAddr::new(local.ip(), 0).to_string();
     let own = own.strip_suffix(":0").unwrap_or(&own);
     let named = named.map(|host| host_and_port(host).0);
@@ -372,7 +366,6 @@ mod tests {
         let sent = [("host", "Your-App.com:9")];
         assert_eq!(host(443, false, "/", &sent), "your-app.com");
         assert_eq!(host(8443, false, "/", &sent), "your-app.com:8443");
-        assert_eq!(host(443, true, "/", &sent), "Your-App.com:9");
         assert_eq!(host(80, false, "http://Other.com:1/a", &sent), "other.com");
         assert_eq!(
             host(80, false, "/", &[("host", "[2001:DB8::1]:80")]),

@@ -50,6 +50,7 @@ mod probe;
 mod route;
 mod rule;
 mod sticky;
+mod trailers;
 mod under_way;
 
 use access_log::{Record, RequestLine};
@@ -269,10 +270,7 @@ impl Front {
         record.request(&client.logged, &line);
         let mut written = Vec::new();
         head.write(&mut written);
-        record.with(|entry| {
-            entry.received_bytes = written.len() as u64;
-            entry.user_agent = head.fields.text("user-agent").map(str::to_owned);
-        });
+        record.head(head.fields.text("user-agent"), written.len());
         record
     }
 
@@ -336,7 +334,9 @@ impl Front {
         record.with(|entry| entry.trace_id = trace_id);
         // Rules see what the client sent.
         let own = flow.local.ip().to_string();
-        let decision = self.router.route(flow, &view(flow, &own, &request.head));
+        let decision = self
+            .router
+            .route(flow, &RequestView::of(flow, &own, &request.head));
         record.with(|entry| {
             entry.matched_rule_priority = Some(decision.priority.unwrap_or(0).into());
             entry.actions_executed.push(decision.action);
@@ -349,8 +349,14 @@ impl Front {
                 let (head, body) = response_head(answer);
                 return Ok(FromTarget::Response(head, body));
             }
-            Routed::Nowhere => return Err(Refusal::NoTarget),
+            Routed::Nowhere(group) => {
+                if let Some(group) = group {
+                    record.group(&group);
+                }
+                return Err(Refusal::NoTarget);
+            }
         };
+        record.group(&to.group.config.name);
         fits(to.group.config.version, &request)?;
         self.node.fact(Fact::TargetChosen {
             group: to.group.config.name.clone(),
@@ -358,7 +364,7 @@ impl Front {
             address: to.chosen.address,
             reason: to.chosen.reason.clone(),
         });
-        record.chosen(&to.group.config.name, to.chosen.address);
+        record.chosen(to.chosen.address);
         let mut head = request.head;
         head.fields = fields;
         headers::leave_front(&mut head, request.upgrade.as_deref());
@@ -369,7 +375,7 @@ impl Front {
         }
         let asked = ToTarget {
             head,
-            body: request.body,
+            body: trailers::kept(request.body),
             reuse: request.reuse,
         };
         let exchange = self
@@ -377,7 +383,7 @@ impl Front {
             .exchange(&to.group, to.chosen.address, asked, record);
         let exchanged = to.chosen.under_way.unless_ended(exchange).await;
         let exchanged = exchanged.unwrap_or_else(|| Err(self.deregistered(&to.chosen)));
-        let answer = exchanged.map_err(|failure| Refusal::Target(failure.status()))?;
+        let answer = exchanged.map_err(|failure| self.without_answer(client, &failure))?;
         let stick = |head: &mut ResponseHead| {
             let cookies = self.router.set_cookies(&to, head.fields.all("set-cookie"));
             for cookie in cookies {
@@ -408,6 +414,26 @@ impl Front {
         })
     }
 
+    /// What the client is told in place of the response that there is not.
+    fn without_answer(&self, client: &Client, failure: &Failure) -> Refusal {
+        match failure.status() {
+            400 => Refusal::BadRequest(failure.to_string()),
+            408 => {
+                self.idle(client);
+                Refusal::RequestTimeout
+            }
+            status => Refusal::Target(status),
+        }
+    }
+
+    /// Nothing moved on the client's connection.
+    fn idle(&self, client: &Client) {
+        self.node.fact(Fact::Serving(Serving::IdleTimeout {
+            flow: client.flow,
+            after: self.config.attributes.idle_timeout,
+        }));
+    }
+
     /// A target was gone for good before it answered.
     fn deregistered(&self, chosen: &Chosen) -> Failure {
         let failure = Failure::Deregistered;
@@ -418,31 +444,6 @@ impl Front {
             cause: failure.to_string(),
         });
         failure
-    }
-}
-
-/// What rules and target groups see of a request, which came in on `flow`, to the address `own`: that is its host when it
-/// names none.
-fn view<'a>(flow: Flow, own: &'a str, head: &'a RequestHead) -> RequestView<'a> {
-    // In absolute form (RFC 9112 §3.2.2) the path comes behind scheme and host.
-    let origin = headers::absolute(&head.target).map_or(head.target.as_str(), |(_, path)| path);
-    let (path, query) = match origin.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (origin, None),
-    };
-    let path = if path.is_empty() { "/" } else { path };
-    let named = |host: &&str| !headers::host_and_port(host).0.is_empty();
-    let host = headers::named_host(head).filter(named);
-    let fields = head.fields.iter();
-    RequestView {
-        host: host.unwrap_or(own),
-        path,
-        query,
-        method: &head.method,
-        fields: fields
-            .map(|f| (f.name.as_str(), f.value.as_slice()))
-            .collect(),
-        source: flow.remote.ip(),
     }
 }
 

@@ -120,7 +120,9 @@ impl Pool {
                     .await
             }
         };
-        if let Err(failure) = &result {
+        if let Err(failure) = &result
+            && !failure.is_the_clients()
+        {
             self.node.fact(Fact::TargetFailed {
                 target: address,
                 flow,

@@ -56,8 +56,8 @@ pub(super) enum Routed {
     To(Destination),
     /// The load balancer answers as a rule says.
     Answered(Answer),
-    /// There is nobody to get it: 503.
-    Nowhere,
+    /// There is nobody to get it: 503. The target group that was chosen comes with it.
+    Nowhere(Option<String>),
 }
 
 /// Where a request goes, and what its response is to say of that.
@@ -129,7 +129,7 @@ impl Router {
 
     fn forward(&self, forward: &Forward, view: &RequestView<'_>, met: impl Fn(String)) -> Routed {
         let Some((group, stays)) = self.group(forward, view) else {
-            return Routed::Nowhere;
+            return Routed::Nowhere(None);
         };
         let how = match (forward.groups.len(), stays) {
             (1, _) => "",
@@ -144,7 +144,7 @@ impl Router {
                 group_lasts: forward.stickiness.map(|d| d.as_secs()),
                 has_session,
             }),
-            Err(NoTarget) => Routed::Nowhere,
+            Err(NoTarget) => Routed::Nowhere(Some(group.config.name.clone())),
         }
     }
 

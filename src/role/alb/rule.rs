@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
+use super::headers;
+use crate::event::Flow;
 use crate::role::config::{Condition, FixedResponse, Pattern, QueryPattern, Redirect, Rule};
+use crate::wire::http1::RequestHead;
 
 /// What rules and target groups see of a request: its head, and whose it is.
 #[derive(Debug)]
@@ -20,7 +23,31 @@ pub(super) struct RequestView<'a> {
     pub(super) source: IpAddr,
 }
 
-impl RequestView<'_> {
+impl<'a> RequestView<'a> {
+    /// Of a request that came in on `flow`, to the address `own`: that is its host when it names none.
+    pub(super) fn of(flow: Flow, own: &'a str, head: &'a RequestHead) -> Self {
+        // In absolute form (RFC 9112 §3.2.2) the path comes behind scheme and host.
+        let origin = headers::absolute(&head.target).map_or(head.target.as_str(), |(_, path)| path);
+        let (path, query) = match origin.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (origin, None),
+        };
+        let path = if path.is_empty() { "/" } else { path };
+        let named = |host: &&str| !headers::host_and_port(host).0.is_empty();
+        let host = headers::named_host(head).filter(named);
+        let fields = head.fields.iter();
+        Self {
+            host: host.unwrap_or(own),
+            path,
+            query,
+            method: &head.method,
+            fields: fields
+                .map(|f| (f.name.as_str(), f.value.as_slice()))
+                .collect(),
+            source: flow.remote.ip(),
+        }
+    }
+
     /// The host without its port.
     pub(super) fn host_name(&self) -> &str {
         match self.host.rsplit_once(':') {

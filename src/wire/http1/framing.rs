@@ -40,6 +40,33 @@ impl RequestHead {
     pub fn framing(&self) -> Result<Framing, FramingError> {
         of_fields(&self.fields, Framing::None)
     }
+
+    /// How its body ends for who forgives more than RFC 9112 §6.3 does: `chunked` is `chunked` however often it is said,
+    /// and of values of `Content-Length` that differ the first one counts. Others may see another end.
+    ///
+    /// # Errors
+    /// When nobody can tell.
+    pub fn framing_leniently(&self) -> Result<Framing, FramingError> {
+        match self.framing() {
+            Err(FramingError::ChunkedNotLast) => {
+                let mut codings = self.fields.members("transfer-encoding");
+                if codings.all(|c| c.eq_ignore_ascii_case(b"chunked")) {
+                    return Ok(Framing::Chunked);
+                }
+                Err(FramingError::ChunkedNotLast)
+            }
+            Err(FramingError::DifferentContentLengths) => {
+                let first = self.fields.members("content-length").next();
+                match first.and_then(number) {
+                    Some(0) => Ok(Framing::None),
+                    Some(length) => Ok(Framing::Length(length)),
+                    None => Err(FramingError::DifferentContentLengths),
+                }
+            }
+            told @ (Ok(_)
+            | Err(FramingError::BadContentLength | FramingError::UnknownTransferCoding)) => told,
+        }
+    }
 }
 
 impl ResponseHead {

@@ -198,6 +198,27 @@ fn connections_persist_as_rfc_9112_says() {
 fn requests_are_framed_as_rfc_9112_says() {
     let framing = |fields: &str| request(&format!("POST / HTTP/1.1\r\n{fields}\r\n")).framing();
     assert_eq!(framing(""), Ok(Framing::None));
+    let lenient =
+        |fields: &str| request(&format!("POST / HTTP/1.1\r\n{fields}\r\n")).framing_leniently();
+    for (fields, end) in [
+        (
+            "Content-Length: 7\r\nContent-Length: 8\r\n",
+            Framing::Length(7),
+        ),
+        ("Content-Length: 0, 8\r\n", Framing::None),
+        ("Transfer-Encoding: chunked, Chunked\r\n", Framing::Chunked),
+        ("Content-Length: 7\r\n", Framing::Length(7)),
+    ] {
+        assert_eq!(lenient(fields), Ok(end), "{fields}");
+    }
+    for fields in [
+        "Content-Length: x\r\n",
+        "Transfer-Encoding: chunked, gzip\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: chunked, identity\r\n",
+    ] {
+        assert!(lenient(fields).is_err(), "{fields}");
+    }
     assert_eq!(framing("Content-Length: 12\r\n"), Ok(Framing::Length(12)));
     assert_eq!(framing("Content-Length: 0\r\n"), Ok(Framing::None));
     assert_eq!(framing("Content-Length: 7, 7\r\n"), Ok(Framing::Length(7)));

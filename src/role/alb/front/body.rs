@@ -1,9 +1,11 @@
 //! The body of a client's HTTP/1.1 request, on its way to a target. It is taken in whole before a target is asked, as
 //! far as it fits: a target sees no slow uploads, and a client that goes away in the middle of one costs it nothing.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -55,23 +57,24 @@ pub(super) struct Coming {
     /// Taken in, and not taken away yet.
     data: Vec<u8>,
     trailers: Option<Fields>,
-    /// What came in of it.
-    bytes: u64,
+    /// What came in of it, as it is on the connection.
+    bytes: Rc<Cell<u64>>,
     broken: Option<BodyError>,
 }
 
 impl Coming {
-    pub(super) const fn none() -> Self {
+    pub(super) fn none() -> Self {
         Self {
             left: Left::Nothing,
             data: Vec::new(),
             trailers: None,
-            bytes: 0,
+            bytes: Rc::default(),
             broken: None,
         }
     }
 
-    pub(super) fn framed(framing: Framing) -> Self {
+    /// A body that ends so; `bytes` counts what comes in of it.
+    pub(super) fn framed(framing: Framing, bytes: Rc<Cell<u64>>) -> Self {
         Self {
             left: match framing {
                 // A request never ends with its connection.
@@ -79,6 +82,7 @@ impl Coming {
                 Framing::Length(length) => Left::Bytes(length),
                 Framing::Chunked => Left::Chunks(Box::default()),
             },
+            bytes,
             ..Self::none()
         }
     }
@@ -88,14 +92,8 @@ impl Coming {
         matches!(self.left, Left::Nothing)
     }
 
-    /// How long it was, so far.
-    pub(super) const fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     /// Takes what belongs to it from `input`.
     fn take(&mut self, input: &mut Vec<u8>) -> Result<(), ChunkedError> {
-        let before = self.data.len();
         let used = match &mut self.left {
             Left::Nothing => 0,
             Left::Bytes(left) => {
@@ -117,7 +115,7 @@ impl Coming {
                 used
             }
         };
-        self.bytes += (self.data.len() - before) as u64;
+        self.bytes.set(self.bytes.get() + used as u64);
         input.drain(..used);
         Ok(())
     }

@@ -15,7 +15,7 @@ use super::tunnel;
 use super::wire::{Line, NoHead, Stop};
 use crate::event::{Fact, RequestKind, Serving};
 use crate::role::alb::access_log::Record;
-use crate::role::alb::desync::{self, Reason, Treatment};
+use crate::role::alb::desync::{self, Class, Reason, Treatment};
 use crate::role::alb::error::Refusal;
 use crate::role::alb::exchange::FromTarget;
 use crate::role::alb::{Client, Front, Request, headers};
@@ -79,7 +79,7 @@ impl Front {
             Ok(judged) => judged,
             Err(refusal) => return self.refuse(line, client, &asked, record, refusal).await,
         };
-        line.with(|wire| wire.coming = Coming::framed(judged.framing));
+        line.with(|wire| wire.coming = Coming::framed(judged.framing, record.received()));
         let expects = head.fields.has_member("expect", "100-continue");
         if expects && asked_to_continue(line, &head) {
             let sent = line.send(b"HTTP/1.1 100 Continue\r\n\r\n").await;
@@ -128,8 +128,6 @@ impl Front {
         }
         // An answer that came before the request was whole ends the connection: where the next one begins is open.
         let whole = line.with(|wire| wire.coming.is_done());
-        let received = line.with(|wire| wire.coming.bytes());
-        record.with(|entry| entry.received_bytes += received);
         let close = !keeps_alive || judged.alone || over || !whole;
         let before = line.with(|wire| wire.sent);
         let goes_on = line.respond(&asked, head, body, close).await;
@@ -150,9 +148,15 @@ impl Front {
     ) -> Result<Judged, Refusal> {
         let mode = self.config.attributes.desync;
         let mut alone = false;
+        let mut framing = head.framing();
         if let Some(reason) = desync::classify(head) {
             let class = reason.class();
             let treatment = desync::treatment(mode, class);
+            if framing.is_err() && class == Class::Severe && treatment == Treatment::Allow {
+                // What only the lenient can tell the end of leaves connections on which nobody knows what comes next.
+                framing = head.framing_leniently();
+                alone = true;
+            }
             record.with(|entry| {
                 entry.classification = Some(class.word());
                 entry.classification_reason = Some(reason.word());
@@ -162,11 +166,14 @@ impl Front {
                 class: class.word(),
                 reason: reason.word(),
                 done: match treatment {
-                    Treatment::Allow => "forwarded",
-                    Treatment::AllowAndClose => {
+                    Treatment::Block => "refused",
+                    Treatment::Allow if framing.is_err() => {
+                        "refused: nobody can tell where its body ends"
+                    }
+                    Treatment::Allow if !alone => "forwarded",
+                    Treatment::Allow | Treatment::AllowAndClose => {
                         "forwarded, and both connections are closed after it"
                     }
-                    Treatment::Block => "refused",
                 },
             }));
             match treatment {
@@ -181,7 +188,7 @@ impl Front {
                 }
             }
         }
-        let framing = head.framing().map_err(|error| match error {
+        let framing = framing.map_err(|error| match error {
             FramingError::UnknownTransferCoding => Refusal::NotImplemented,
             FramingError::BadContentLength
             | FramingError::DifferentContentLengths
@@ -205,8 +212,12 @@ impl Front {
         let refusal = match no_head {
             NoHead::Stopped {
                 stop: Stop::Ended | Stop::Failed,
-                ..
+                begun: false,
             } => return Next::Close,
+            NoHead::Stopped {
+                stop: Stop::Ended | Stop::Failed,
+                begun: true,
+            } => Refusal::BadRequest("the client closed before its head was whole".into()),
             NoHead::Stopped {
                 stop: Stop::Idle,
                 begun,
@@ -222,7 +233,8 @@ impl Front {
                 error @ (HeadError::NotHttp | HeadError::FieldTooLong | HeadError::HeadTooLong),
             ) => Refusal::BadRequest(error.to_string()),
         };
-        let record = Record::begin(&self.node, &client.logged);
+        let (since, bytes) = line.unread();
+        let record = Record::begin_unread(&self.node, &client.logged, since, bytes);
         self.refuse(line, client, &Asked::unknown(), record, refusal)
             .await
     }
@@ -243,13 +255,6 @@ impl Front {
         let _ = line.respond(asked, head, body, true).await;
         record.complete(line.with(|wire| wire.sent) - before);
         Next::Close
-    }
-
-    fn idle(&self, client: &Client) {
-        self.node.fact(Fact::Serving(Serving::IdleTimeout {
-            flow: client.flow,
-            after: self.config.attributes.idle_timeout,
-        }));
     }
 
     /// The client went away; the access log says 460 when the record is dropped.

@@ -61,6 +61,8 @@ pub(super) struct Wire {
     idle: Duration,
     /// When something last moved.
     moved: Instant,
+    /// When the first byte of `input` came.
+    began: Instant,
     timer: Option<Sleep>,
 }
 
@@ -91,8 +93,11 @@ impl Wire {
         let mut buffer = ReadBuf::new(&mut piece);
         let stop = match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
             Ok(()) if !buffer.filled().is_empty() => {
-                self.input.extend_from_slice(buffer.filled());
                 self.moved = self.clock.now();
+                if self.input.is_empty() {
+                    self.began = self.moved;
+                }
+                self.input.extend_from_slice(buffer.filled());
                 return Poll::Ready(Ok(()));
             }
             Ok(()) => Stop::Ended,
@@ -166,6 +171,7 @@ impl Line {
             clock: clock.clone(),
             idle,
             moved: clock.now(),
+            began: clock.now(),
             timer: None,
         })))
     }
@@ -202,6 +208,11 @@ impl Line {
     pub(super) async fn send(&self, bytes: &[u8]) -> Result<(), Stop> {
         let mut rest = bytes;
         poll_fn(|cx| self.with(|wire| wire.poll_send(cx, &mut rest))).await
+    }
+
+    /// What was read and is no request: since when it came, and how much of it.
+    pub(super) fn unread(&self) -> (Instant, usize) {
+        self.with(|wire| (wire.began, wire.input.len()))
     }
 
     /// `work`'s result, or `None` when the client goes away before.

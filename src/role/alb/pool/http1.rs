@@ -123,7 +123,7 @@ impl Upload {
     fn new(request: ToTarget) -> Result<Self, Failure> {
         let ToTarget { mut head, body, .. } = request;
         // A head from a client was judged at the front: that its body's end cannot be told does not happen.
-        let framing = head.framing();
+        let framing = head.framing_leniently();
         let framing = framing.map_err(|e| Failure::NotOpened(e.to_string()))?;
         let ended = body.is_end_stream();
         let chunked = match framing {
