@@ -264,6 +264,21 @@ fn modes_of_desync_mitigation_differ() {
     assert_eq!(run("strictest"), [400]);
 }
 
+/// A name that some reader would take for `Transfer-Encoding`, beside a length: made to trick, and refused.
+#[test]
+fn what_only_looks_like_a_transfer_coding_is_refused_beside_a_length() {
+    let tricks = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n";
+    let outcome = run("", &[tricks], 1);
+    assert_eq!(statuses(&outcome), [400]);
+    assert!(at_the_application(&outcome).is_empty());
+    let entries = facts(&outcome, "alb").filter_map(|f| match f {
+        Fact::AccessLogged(entry) => Some((entry.classification, entry.classification_reason)),
+        _ => None,
+    });
+    let told = (Some("Severe"), Some("SuspiciousTeClPresent"));
+    assert_eq!(entries.collect::<Vec<_>>(), [told]);
+}
+
 /// HTTP/1.1 has no place for gRPC's trailers and streams.
 #[test]
 fn grpc_is_not_for_a_target_group_that_speaks_http_1() {

@@ -28,7 +28,9 @@ impl Class {
     }
 }
 
-/// Why a request is not compliant: the access log's `classification_reason`, and those of the reader of raw requests.
+/// Why a request is not compliant: the access log's `classification_reason`, and those of the reader of raw requests. Of
+/// the latter `PartialHeaderLine` and `MissingLastEmptyLine` are missing: they are about a head that ends with its buffer,
+/// and here a head that is not whole is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
     GetHeadZeroContentLength,
@@ -41,6 +43,7 @@ pub(super) enum Reason {
     DuplicateContentLength,
     EmptyHeader,
     SuspiciousHeader,
+    SuspiciousTeClPresent,
     UndefinedContentLengthSemantics,
     UndefinedTransferEncodingSemantics,
     MultilineHeader,
@@ -71,6 +74,7 @@ impl Reason {
             Self::DuplicateContentLength => (Ambiguous, "DuplicateContentLength"),
             Self::EmptyHeader => (Ambiguous, "EmptyHeader"),
             Self::SuspiciousHeader => (Ambiguous, "SuspiciousHeader"),
+            Self::SuspiciousTeClPresent => (Severe, "SuspiciousTeClPresent"),
             Self::UndefinedContentLengthSemantics => (Ambiguous, "UndefinedContentLengthSemantics"),
             Self::UndefinedTransferEncodingSemantics => {
                 (Ambiguous, "UndefinedTransferEncodingSemantics")
@@ -122,16 +126,26 @@ pub(super) const fn treatment(mode: DesyncMode, class: Class) -> Treatment {
 pub(super) fn classify(head: &RequestHead) -> Option<Reason> {
     let mut worst = Worst(None);
     remarks(head, &mut worst);
+    let mut framing = Framing::default();
     for field in &head.fields {
-        header(field, &mut worst);
+        header(field, &mut framing, &mut worst);
     }
-    body(head, &mut worst);
+    body(head, &framing, &mut worst);
     if head.method.bytes().any(|b| !is_token_byte(b)) {
         worst.note(Reason::BadMethod);
     }
     version(head, &mut worst);
     target(head, &mut worst);
     worst.0
+}
+
+/// The fields that say where a request ends, and those that some reader could take for them.
+#[derive(Default)]
+struct Framing<'a> {
+    codings: Vec<&'a [u8]>,
+    lengths: Vec<&'a [u8]>,
+    /// One of them only looks like it.
+    suspicious: bool,
 }
 
 struct Worst(Option<Reason>);
@@ -169,53 +183,67 @@ const fn is_bad(byte: u8) -> bool {
     matches!(byte, 0 | b'\r' | b'\n')
 }
 
-fn header(field: &Field, worst: &mut Worst) {
+fn header<'a>(field: &'a Field, framing: &mut Framing<'a>, worst: &mut Worst) {
     let name: Vec<u8> = latin1_bytes(&field.name).collect();
     let bad = |bytes: &[u8]| bytes.iter().copied().any(is_bad);
-    if bad(&name) || bad(&field.value) {
-        return worst.note(Reason::BadHeader);
-    }
+    let is_field_bad = bad(&name) || bad(&field.value);
     let odd_value = |b: &u8| !matches!(b, b'\t' | b' '..=b'~');
-    if name.iter().any(|b| !is_token_byte(*b)) || field.value.iter().any(odd_value) {
+    if is_field_bad {
+        worst.note(Reason::BadHeader);
+    } else if name.iter().any(|b| !is_token_byte(*b)) || field.value.iter().any(odd_value) {
         worst.note(Reason::NonCompliantHeader);
     }
-    if ["transfer-encoding", "content-length"]
-        .iter()
-        .any(|essential| resembles(&name, essential))
-    {
-        worst.note(Reason::SuspiciousHeader);
+    let Framing {
+        codings,
+        lengths,
+        suspicious,
+    } = framing;
+    for (essential, values) in [("transfer-encoding", codings), ("content-length", lengths)] {
+        if name.eq_ignore_ascii_case(essential.as_bytes()) {
+            values.push(&field.value);
+        } else if !is_field_bad && resembles(&name, essential) {
+            worst.note(Reason::SuspiciousHeader);
+            values.push(&field.value);
+            *suspicious = true;
+        }
     }
 }
 
-/// Whether a reader that tidies names up (case, white space, delimiters, letters that become ASCII in upper case)
-/// could take `name` for `essential`, though it is not.
+/// Whether a reader that tidies names up (case, white space, what comes behind it, delimiters, letters that become ASCII
+/// in upper case) could take `name` for `essential`, though it is not.
 fn resembles(name: &[u8], essential: &str) -> bool {
-    if name.eq_ignore_ascii_case(essential.as_bytes()) {
-        return false;
-    }
     // U+0131 (ı) and U+017F (ſ) in UTF-8.
     let text = String::from_utf8_lossy(name);
-    let tidied = text.chars().map(|c| match c {
-        '\u{131}' => 'i',
-        '\u{17f}' => 's',
-        other => other.to_ascii_lowercase(),
-    });
-    let letters = tidied.filter(char::is_ascii_alphanumeric);
-    letters.eq(essential.chars().filter(char::is_ascii_alphanumeric))
+    let tidied = |text: &str| {
+        let chars = text.chars().map(|c| match c {
+            '\u{131}' => 'i',
+            '\u{17f}' => 's',
+            other => other.to_ascii_lowercase(),
+        });
+        let letters = chars.filter(char::is_ascii_alphanumeric);
+        letters.eq(essential.chars().filter(char::is_ascii_alphanumeric))
+    };
+    let first_word = text.split_ascii_whitespace().next().unwrap_or_default();
+    tidied(&text) || tidied(first_word)
 }
 
-fn body(head: &RequestHead, worst: &mut Worst) {
-    let codings: Vec<&[u8]> = head.fields.all("transfer-encoding").collect();
-    let lengths: Vec<&[u8]> = head.fields.all("content-length").collect();
-    let before_1_1 = matches!(head.version, Version::Http09 | Version::Http10);
-    if before_1_1 && !codings.is_empty() {
+fn body(head: &RequestHead, framing: &Framing<'_>, worst: &mut Worst) {
+    let has_codings = !framing.codings.is_empty();
+    if matches!(head.version, Version::Http09 | Version::Http10) && has_codings {
         // Transfer codings came with HTTP/1.1 (RFC 9112 §6.1).
         return worst.note(Reason::UndefinedTransferEncodingSemantics);
     }
-    let chunked = transfer_encoding(&codings, worst);
-    let length = content_length(&lengths, worst);
+    if head.version == Version::Http09 && !framing.lengths.is_empty() {
+        // It has no fields at all.
+        return worst.note(Reason::UndefinedContentLengthSemantics);
+    }
+    transfer_encoding(&framing.codings, worst);
+    let length = content_length(&framing.lengths, worst);
+    if has_codings && length.is_some() && framing.suspicious {
+        worst.note(Reason::SuspiciousTeClPresent);
+    }
     if matches!(head.method.as_str(), "GET" | "HEAD") {
-        if chunked {
+        if has_codings {
             worst.note(Reason::UndefinedTransferEncodingSemantics);
         }
         match length {
@@ -224,13 +252,12 @@ fn body(head: &RequestHead, worst: &mut Worst) {
             None => {}
         }
     }
-    if chunked && length.is_some() {
+    if has_codings && length.is_some() {
         worst.note(Reason::BothTeClPresent);
     }
 }
 
-/// Whether the body is chunked.
-fn transfer_encoding(codings: &[&[u8]], worst: &mut Worst) -> bool {
+fn transfer_encoding(codings: &[&[u8]], worst: &mut Worst) {
     const KNOWN: [&[u8]; 5] = [b"chunked", b"compress", b"deflate", b"gzip", b"identity"];
     let members = codings.iter().flat_map(|v| v.split(|b| *b == b','));
     let mut chunked = 0;
@@ -244,7 +271,6 @@ fn transfer_encoding(codings: &[&[u8]], worst: &mut Worst) -> bool {
     if chunked > 1 {
         worst.note(Reason::MultipleTransferEncodingChunked);
     }
-    chunked > 0
 }
 
 fn content_length(lengths: &[&[u8]], worst: &mut Worst) -> Option<u64> {
@@ -283,149 +309,4 @@ fn target(head: &RequestHead, worst: &mut Worst) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::http1::Limits;
-
-    const LIMITS: Limits = Limits {
-        line: 1024,
-        field: 1024,
-        head: 4096,
-    };
-
-    fn reason(text: &str) -> Option<Reason> {
-        let (head, _) = RequestHead::parse(text.as_bytes(), &LIMITS)
-            .unwrap()
-            .unwrap();
-        classify(&head)
-    }
-
-    /// Of a POST with these fields.
-    fn of_fields(fields: &str) -> Option<Reason> {
-        reason(&format!("POST / HTTP/1.1\r\nHost: x\r\n{fields}\r\n"))
-    }
-
-    #[test]
-    fn what_is_compliant_has_no_reason() {
-        assert_eq!(of_fields("Content-Length: 3\r\n"), None);
-        assert_eq!(
-            of_fields("Transfer-Encoding: Chunked\r\nA: \"b\"\r\n"),
-            None
-        );
-        assert_eq!(reason("GET /a?b=%20 HTTP/1.0\r\n\r\n"), None);
-        assert_eq!(
-            reason("POST / HTTP/1.1\r\nContent-Type: multipart/x;\r\n boundary=y\r\n\r\n"),
-            None
-        );
-    }
-
-    #[test]
-    fn what_is_acceptable() {
-        let get = |fields: &str| reason(&format!("GET / HTTP/1.1\r\n{fields}\r\n"));
-        assert_eq!(
-            get("Content-Length: 0\r\n"),
-            Some(Reason::GetHeadZeroContentLength)
-        );
-        assert_eq!(get("A: caf\u{e9}\r\n"), Some(Reason::NonCompliantHeader));
-        assert_eq!(get("A(b): c\r\n"), Some(Reason::NonCompliantHeader));
-        assert_eq!(get("A: b\n"), Some(Reason::NonCrLfLineTermination));
-        let line = |line: &str| reason(&format!("{line}\r\n\r\n"));
-        assert_eq!(line("GET /a b HTTP/1.1"), Some(Reason::SpaceInUri));
-        assert_eq!(line("GET / HTTP/1.5"), Some(Reason::NonCompliantVersion));
-        assert_eq!(line("GET / HTTP/1.1 "), Some(Reason::NonCompliantVersion));
-        assert_eq!(line("GET /"), Some(Reason::NonCompliantVersion));
-    }
-
-    #[test]
-    fn what_is_ambiguous() {
-        let both = "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n";
-        assert_eq!(of_fields(both), Some(Reason::BothTeClPresent));
-        assert_eq!(
-            of_fields("Content-Length: 3\r\nContent-Length: 3\r\n"),
-            Some(Reason::DuplicateContentLength)
-        );
-        assert_eq!(of_fields(": a\r\n"), Some(Reason::EmptyHeader));
-        assert_eq!(of_fields(" \r\n"), Some(Reason::EmptyHeader));
-        assert_eq!(of_fields("A: b\r\n c\r\n"), Some(Reason::MultilineHeader));
-        assert_eq!(of_fields("nonsense\r\n"), Some(Reason::MissingHeaderColon));
-        assert_eq!(reason("GET HTTP/1.1\r\n\r\n"), Some(Reason::MissingUri));
-        assert_eq!(
-            reason("GET /\u{1} HTTP/1.1\r\n\r\n"),
-            Some(Reason::AmbiguousUri)
-        );
-        assert_eq!(
-            reason("GET / HTTP/1.1\r\nContent-Length: 3\r\n\r\n"),
-            Some(Reason::UndefinedContentLengthSemantics)
-        );
-        for version in ["GET / HTTP/1.1", "POST / HTTP/1.0"] {
-            assert_eq!(
-                reason(&format!("{version}\r\nTransfer-Encoding: chunked\r\n\r\n")),
-                Some(Reason::UndefinedTransferEncodingSemantics)
-            );
-        }
-        for name in [
-            "Transfer-Encoding ",
-            "Transfer_Encoding",
-            "TransferEncoding",
-            "\u{1}Transfer-Encoding",
-            "Transfer-Encod\u{131}ng",
-            "Tran\u{17f}fer-Encoding",
-            "Content Length",
-        ] {
-            assert_eq!(
-                of_fields(&format!("{name}: 1\r\n")),
-                Some(Reason::SuspiciousHeader),
-                "{name:?}"
-            );
-        }
-        assert_eq!(of_fields("Content-Length-Of: 1\r\n"), None);
-    }
-
-    #[test]
-    fn what_is_severe() {
-        for bad in ["x", "+1", "-1", "1, 1", "", "99999999999999999999"] {
-            assert_eq!(
-                of_fields(&format!("Content-Length: {bad}\r\n")),
-                Some(Reason::BadContentLength),
-                "{bad}"
-            );
-        }
-        assert_eq!(
-            of_fields("Content-Length: 3\r\nContent-Length: 4\r\n"),
-            Some(Reason::MultipleContentLength)
-        );
-        assert_eq!(
-            of_fields("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
-            Some(Reason::MultipleTransferEncodingChunked)
-        );
-        assert_eq!(
-            of_fields("Transfer-Encoding: xchunked\r\n"),
-            Some(Reason::BadTransferEncoding)
-        );
-        assert_eq!(of_fields("A: b\0c\r\n"), Some(Reason::BadHeader));
-        assert_eq!(of_fields("A: b\rc\r\n"), Some(Reason::BadHeader));
-        let line = |line: &str| reason(&format!("{line}\r\n\r\n"));
-        assert_eq!(line("GET /\0 HTTP/1.1"), Some(Reason::BadUri));
-        assert_eq!(line("G(T / HTTP/1.1"), Some(Reason::BadMethod));
-        assert_eq!(line("GET / HTTP/2.0"), Some(Reason::BadVersion));
-        assert_eq!(line("GET / HTP/1.1"), Some(Reason::BadVersion));
-    }
-
-    #[test]
-    fn the_worst_is_told() {
-        assert_eq!(
-            reason("GET /a b HTTP/1.5\r\nContent-Length: x\r\n\r\n"),
-            Some(Reason::BadContentLength)
-        );
-    }
-
-    #[test]
-    fn modes_treat_classes_as_aws_says() {
-        use Class::{Acceptable, Ambiguous, Severe};
-        use Treatment::{Allow, AllowAndClose, Block};
-        let all = |mode| [Acceptable, Ambiguous, Severe].map(|c| treatment(mode, c));
-        assert_eq!(all(DesyncMode::Monitor), [Allow; 3]);
-        assert_eq!(all(DesyncMode::Defensive), [Allow, AllowAndClose, Block]);
-        assert_eq!(all(DesyncMode::Strictest), [Block; 3]);
-    }
-}
+mod tests;
