@@ -80,7 +80,7 @@ pub(super) const CLAIMS: &[Claim] = &[
             "vpc/private-address",
             &[
                 "The SYN goes no further than the first router",
-                "The router tells: destination unreachable, no network",
+                "The router tells at once: destination unreachable, no network",
             ],
         )],
     ),
