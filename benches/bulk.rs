@@ -89,7 +89,7 @@ impl Tls {
         };
         Self {
             client: ClientSetup::new(&client, pki, clock, &secrets).unwrap(),
-            server: ServerSetup::new(&server, pki, clock, &secrets).unwrap(),
+            server: ServerSetup::new(&server, "server:443", pki, clock, &secrets).unwrap(),
         }
     }
 }

@@ -76,7 +76,7 @@ impl Reader<'_, '_> {
         let mut table = item.fields()?;
         let port = table.required("port", "443");
         let port = port.and_then(|i| own_port(i, ports));
-        let tls = speech::server(&mut table, self.pki, takes);
+        let tls = speech::server(&mut table, self.pki, takes, speech::Owner::LoadBalancer);
         let https = tls.as_ref().is_some_and(Option::is_some);
         let rules = table.or("rule", Vec::new(), |i| self.rules(i, https));
         let default = self.default_action(&mut table, https);

@@ -23,7 +23,7 @@ pub(super) fn app(item: Item<'_>, pki: &Pki<'_>, ports: &mut BTreeSet<u16>) -> O
     let mut table = item.fields()?;
     let port = table.required("port", "8080");
     let port = port.and_then(|i| own_port(i, ports));
-    let tls = speech::server(&mut table, pki, ServerTakes::default());
+    let tls = speech::server(&mut table, pki, ServerTakes::default(), speech::Owner::App);
     let http2 = truth(&mut table, "http2");
     let streams_item = table.optional("max-concurrent-streams");
     let streams = table.or("max-concurrent-streams", None, |i| {

@@ -186,6 +186,7 @@ fn victim(item: Item<'_>, network: &Network<'_>) -> Option<Victim> {
         client: network.addresses(from),
         server: network.addresses(to),
         port,
+        listener: format!("{}:{port}", network.name(to)),
     })
 }
 

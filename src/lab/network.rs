@@ -231,6 +231,11 @@ impl<'a> Network<'a> {
         self.node(&item, item.text()?)
     }
 
+    /// The name of a node.
+    pub(super) fn name(&self, node: usize) -> &str {
+        self.nodes.get(node).map_or("", |n| n.name.as_str())
+    }
+
     pub(super) fn node_names(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().map(|n| n.name.as_str())
     }

@@ -121,11 +121,22 @@ fn clock_skew(item: Item<'_>) -> Option<ClockSkew> {
     Some(ClockSkew(if behind { -seconds } else { seconds }))
 }
 
+/// Whose listener it is: defaults differ.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// An application's.
+    App,
+    /// A load balancer's, which speaks HTTP/2 to clients unless it is told not to (AWS "Listeners for your Application
+    /// Load Balancers").
+    LoadBalancer,
+}
+
 /// Reads what a listener's table says about TLS: nothing for an HTTP listener, which has no `certificate`.
 pub(super) fn server(
     table: &mut Fields<'_>,
     pki: &Pki<'_>,
     takes: ServerTakes,
+    owner: Owner,
 ) -> Option<Option<ServerTls>> {
     let Some(certificate) = table.optional("certificate") else {
         let keys = [
@@ -152,24 +163,31 @@ pub(super) fn server(
         distinct(i, |c| pki.certificate_of(c))
     });
     let accepted = accepted(table);
-    let alpn = table.or("alpn", http_1_1(), alpn);
-    let resumption_item = table.optional("resumption");
-    let resumption = resumption_item.map_or_else(
-        || Some(Resumption::default()),
-        |i| i.one_of("kind of resumption", &Resumption::WORDS),
-    );
+    let protocols = match owner {
+        Owner::LoadBalancer => vec!["h2".to_owned(), "http/1.1".to_owned()],
+        Owner::App => http_1_1(),
+    };
+    let alpn = table.or("alpn", protocols, alpn);
     let clients_item = table.optional("mutual-authentication");
-    let clients = clients_item.map_or(Some(None), |item| {
-        let mut table = item.fields()?;
-        let trust = table.required("trust", "[\"client-root\"]");
-        let trust = trust.and_then(|i| i.some(|a| pki.authority_of(a)));
-        let required = table.or("required", true, Item::boolean);
-        table.finish();
-        Some(Some(ClientCertificates {
-            trust: trust?,
-            required: required?,
-        }))
-    });
+    // A load balancer that asks for certificates resumes no session (AWS "Mutual authentication with TLS in
+    // Application Load Balancer").
+    let never_resumes = owner == Owner::LoadBalancer && clients_item.is_some();
+    let resumption_item = table.optional("resumption");
+    let resumption = match resumption_item {
+        Some(item) => item.one_of("kind of resumption", &Resumption::WORDS),
+        None if never_resumes => Some(Resumption::Off),
+        None => Some(Resumption::default()),
+    };
+    if let (Some(item), Some(Resumption::Memory | Resumption::Tickets), true) =
+        (resumption_item, resumption, never_resumes)
+    {
+        item.wrong(
+            "no session is resumed beside `mutual-authentication`",
+            "expected \"off\", or no such key",
+            "a load balancer looks at the client's certificate at each connection".to_owned(),
+        );
+    }
+    let clients = clients_item.map_or(Some(None), |item| client_certificates(item, pki).map(Some));
     let (policy, spoken) = accepted?;
     let certificate = certificate?;
     let excluded = [
@@ -205,6 +223,21 @@ pub(super) fn server(
         clients: clients?,
         takes,
     }))
+}
+
+/// Which certificates of clients a listener asks for.
+fn client_certificates(item: Item<'_>, pki: &Pki<'_>) -> Option<ClientCertificates> {
+    let mut table = item.fields()?;
+    let trust = table.required("trust", "[\"client-root\"]");
+    let trust = trust.and_then(|i| i.some(|a| pki.authority_of(a)));
+    let required = table.or("required", true, Item::boolean);
+    let advertises = table.or("advertise-ca-names", false, Item::boolean);
+    table.finish();
+    Some(ClientCertificates {
+        trust: trust?,
+        required: required?,
+        advertises: advertises?,
+    })
 }
 
 /// What both sides say in the same words.

@@ -82,8 +82,8 @@ pub(super) fn populate(
     let secrets = Secrets::default();
     publish(world, &secrets, trace);
     let clock = world.clock().clone();
-    let server = |tls: &ServerTls| {
-        let setup = ServerSetup::new(tls, &pki, &clock, &secrets)?;
+    let server = |tls: &ServerTls, listener: &str| {
+        let setup = ServerSetup::new(tls, listener, &pki, &clock, &secrets)?;
         Ok::<_, SetupError>(if foreign {
             setup
         } else {
@@ -128,7 +128,9 @@ pub(super) fn populate(
                 name_servers.insert(name.clone(), server);
             }),
             Role::App(config) => {
-                let setup = config.tls.as_deref().map(&server).transpose();
+                let listener = format!("{name}:{}", config.port);
+                let setup = config.tls.as_deref().map(|tls| server(tls, &listener));
+                let setup = setup.transpose();
                 let setup = setup.map_err(|source| tls_error(&name, source))?;
                 app::start(node, config.clone(), setup).map(|application| {
                     applications.insert(name.clone(), Rc::new(application));
@@ -137,10 +139,11 @@ pub(super) fn populate(
             Role::Alb(config) => {
                 let mut sides = Vec::new();
                 for listener in &config.listeners {
+                    let at = format!("{name}:{}", listener.port);
                     let setup = listener
                         .tls
                         .as_ref()
-                        .map(|tls| server(tls).map_err(|source| tls_error(&name, source)));
+                        .map(|tls| server(tls, &at).map_err(|source| tls_error(&name, source)));
                     sides.push(setup.transpose()?);
                 }
                 let mut behind = BTreeMap::new();
@@ -157,7 +160,7 @@ pub(super) fn populate(
                 let sides = match &config.manner {
                     Manner::Terminate(t) => {
                         let setup = || {
-                            let server = server(&t.server)?;
+                            let server = server(&t.server, name.as_str())?;
                             let client = ClientSetup::new(&t.client, &pki, &clock, &secrets)?;
                             Ok((server, client))
                         };
@@ -209,7 +212,9 @@ pub(super) fn populate(
                 let facts = identity.chain().first().map(facts::certificate);
                 let facts = facts.ok_or_else(|| RunError::CannotAct(step.node.to_string()))?;
                 tls.certificate = certificate;
-                let setup = server(&tls).map_err(|source| tls_error(&step.node, source))?;
+                let at_listener = format!("{}:{port}", step.node);
+                let setup =
+                    server(&tls, &at_listener).map_err(|source| tls_error(&step.node, source))?;
                 let setup = Rc::new(setup);
                 world.executor().spawn_foreground(async move {
                     clock.sleep(at).await;

@@ -99,7 +99,7 @@ impl Identity {
         pem::encode(&pem::Pem::new("PRIVATE KEY", self.key().secret_der()))
     }
 
-    /// The key with which its server seals session tickets.
+    /// What the keys come from with which its servers seal session tickets: each listener has its own.
     #[must_use]
     pub const fn ticket_key(&self) -> &TicketKey {
         &self.ticket_key

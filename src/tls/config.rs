@@ -184,6 +184,8 @@ pub struct ClientCertificates {
     pub trust: Vec<String>,
     /// Whether a client without one is turned away.
     pub required: bool,
+    /// Whether the request names the authorities (`certificate_authorities`).
+    pub advertises: bool,
 }
 
 /// How a client speaks TLS.

@@ -17,6 +17,7 @@ impl Refused {
             defect,
             error: said(defect).map_or_else(|| explain(error), str::to_owned),
             chain: chain.iter().map(facts::certificate).collect(),
+            leaf: None,
         }
     }
 }

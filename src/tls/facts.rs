@@ -45,7 +45,7 @@ pub struct TlsFacts {
 /// The certificate that a client shows, in the words of a load balancer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientLeaf {
-    /// Serial number, in hexadecimal digits.
+    /// Serial number, in hexadecimal digits, capitals as AWS has them.
     pub serial: String,
     /// Distinguished name of the issuer, as RFC 4514 writes it: the most special part first.
     pub issuer: String,
@@ -60,13 +60,13 @@ pub struct ClientLeaf {
 }
 
 /// What a client's leaf says; `None` when it cannot be read.
-pub(super) fn client_leaf(der: &CertificateDer<'_>) -> Option<ClientLeaf> {
+pub(in crate::tls) fn client_leaf(der: &CertificateDer<'_>) -> Option<ClientLeaf> {
     let parsed = Certificate::from_der(der).ok()?;
     let body = parsed.tbs_certificate();
     let moment = |t: x509_cert::time::Time| UnixSeconds(t.to_unix_duration().as_secs());
     let serial = body.serial_number().as_bytes();
     Some(ClientLeaf {
-        serial: serial.iter().map(|b| format!("{b:02x}")).collect(),
+        serial: serial.iter().map(|b| format!("{b:02X}")).collect(),
         issuer: body.issuer().to_string(),
         subject: body.subject().to_string(),
         not_before: moment(body.validity().not_before),

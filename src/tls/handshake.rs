@@ -12,7 +12,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::authority::PkiError;
 use super::config::Version;
-use super::facts::TlsFacts;
+use super::facts::{ClientLeaf, TlsFacts};
 use super::random::Randomness;
 use super::static_rsa;
 use crate::event::{CertificateDefect, CertificateFacts, KeyAgreement, Mismatch, PreMaster};
@@ -53,6 +53,8 @@ pub struct Refused {
     pub error: String,
     /// What the peer sent, leaf first.
     pub chain: Vec<CertificateFacts>,
+    /// At a server: the leaf, in the words of a load balancer, where it can be read.
+    pub leaf: Option<Box<ClientLeaf>>,
 }
 
 /// Why a side cannot speak TLS.

@@ -41,7 +41,7 @@ fn handshake(
     };
     let client = ClientSetup::new(&client, &pki, &clock, &secrets).unwrap();
     let server = ServerTls::new("your-app");
-    let server = ServerSetup::new(&server, &pki, &clock, &secrets).unwrap();
+    let server = ServerSetup::new(&server, "server:443", &pki, &clock, &secrets).unwrap();
     let writes = Writes::default();
     let (a, b) = duplex(64 * 1024);
     let a = Tapped(a, Side::Client, writes.clone());

@@ -57,13 +57,14 @@ pub struct ServerSetup {
 const SESSIONS: usize = 1024;
 
 impl ServerSetup {
-    /// Prepares a server. Unless it resumes nothing, it sends the engine's two session tickets after a TLS 1.3
-    /// handshake.
+    /// Prepares a server at `listener`, as in `alb:443`: others with the same certificate do not open its tickets.
+    /// Unless it resumes nothing, it sends the engine's two session tickets after a TLS 1.3 handshake.
     ///
     /// # Errors
     /// When its certificate is missing, it trusts an authority that there is not, or no version is allowed.
     pub fn new(
         tls: &ServerTls,
+        listener: &str,
         pki: &Pki,
         clock: &Clock,
         secrets: &Secrets,
@@ -118,7 +119,7 @@ impl ServerSetup {
                 Resumption::Tickets => {
                     config.session_storage = Arc::new(NoServerSessionStorage {});
                     config.ticketer = Arc::new(Ticketer {
-                        key: identity.ticket_key().clone(),
+                        key: identity.ticket_key().of_listener(listener),
                         random,
                     });
                 }

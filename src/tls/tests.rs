@@ -92,7 +92,7 @@ impl Case {
         };
         (
             ClientSetup::new(&client, pki, clock, secrets).unwrap(),
-            ServerSetup::new(&server, pki, clock, secrets).unwrap(),
+            ServerSetup::new(&server, "server:443", pki, clock, secrets).unwrap(),
         )
     }
 
@@ -353,7 +353,7 @@ fn what_does_not_go_with_rsa_key_exchange_is_said() {
         suites: Suite::STATIC_RSA.to_vec(),
         ..ServerTls::new("your-app")
     };
-    let error = ServerSetup::new(&tls, &pki, &clock, &secrets).unwrap_err();
+    let error = ServerSetup::new(&tls, "server:443", &pki, &clock, &secrets).unwrap_err();
     assert_eq!(
         error.to_string(),
         "RSA key exchange needs a certificate with an RSA key"
@@ -589,7 +589,7 @@ fn with_group(group: Group, version: Version) -> Spoken {
         groups: vec![group],
         ..ServerTls::new("your-app")
     };
-    let server_setup = ServerSetup::new(&tls, &pki, &clock, &secrets).unwrap();
+    let server_setup = ServerSetup::new(&tls, "server:443", &pki, &clock, &secrets).unwrap();
     let writes = Writes::default();
     let (a, b) = duplex(64 * 1024);
     let a = Tapped(a, Side::Client, writes.clone());

@@ -19,6 +19,7 @@ mod http2;
 mod http2_targets;
 mod kernel;
 mod keys;
+mod listeners;
 mod openssl;
 mod over_tls;
 mod real;

@@ -80,7 +80,7 @@ pub(super) fn established(
             leaf_subject: client.map(|c| c.subject.clone()),
             leaf_validity: client
                 .map(|c| format!("NotBefore={};NotAfter={}", c.not_before, c.not_after)),
-            leaf_serial: client.map(|c| c.serial.to_uppercase()),
+            leaf_serial: client.map(|c| c.serial.clone()),
             tls_verify_status: Some(VerifyStatus::Success),
             tls_keyexchange: facts.group.as_deref().map(key_exchange),
             ..entry(node, balancer, flow)
@@ -111,14 +111,15 @@ pub(super) fn established(
 /// The TLS handshake on a connection failed.
 pub(super) fn failed(node: &Node, balancer: &str, flow: Flow, failure: &Failure) {
     let refused = failure.refused.as_ref();
-    let leaf = refused.and_then(|r| r.chain.first());
+    let client = refused.and_then(|r| r.leaf.as_ref());
     let status = refused.map_or(VerifyStatus::UNMAPPED, |r| VerifyStatus::refused(r.defect));
     write(
         node,
         ConnectionRecord {
-            leaf_subject: leaf.map(|c| format!("CN={}", c.subject)),
-            leaf_validity: leaf
+            leaf_subject: client.map(|c| c.subject.clone()),
+            leaf_validity: client
                 .map(|c| format!("NotBefore={};NotAfter={}", c.not_before, c.not_after)),
+            leaf_serial: client.map(|c| c.serial.clone()),
             tls_verify_status: Some(status),
             ..entry(node, balancer, flow)
         },

@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn headers_have_the_forms_of_aws() {
         let leaf = ClientLeaf {
-            serial: "4a01ff".into(),
+            serial: "4A01FF".into(),
             issuer: "CN=Clients CA,O=tunlab,C=US".into(),
             subject: "CN=alice,O=tunlab,C=US".into(),
             not_before: UnixSeconds::from_ymd(2025, 1, 1),
@@ -53,7 +53,7 @@ mod tests {
         };
         let headers = headers(&leaf);
         let value = |name: &str| headers.iter().find(|(n, _)| n == name).unwrap().1.as_str();
-        assert_eq!(value("X-Amzn-Mtls-Clientcert-Serial-Number"), "4a01ff");
+        assert_eq!(value("X-Amzn-Mtls-Clientcert-Serial-Number"), "4A01FF");
         assert_eq!(
             value("X-Amzn-Mtls-Clientcert-Validity"),
             "NotBefore=2025-01-01T00:00:00Z;NotAfter=2025-12-31T00:00:00Z"

@@ -124,6 +124,7 @@ mod tests {
             client: vec![CLIENT.0.into()],
             server: vec![SERVER.0.into()],
             port: 443,
+            listener: "alb:443".into(),
         };
         let found = connections(&packets, &victim);
         assert_eq!(found.len(), 1);

@@ -5,6 +5,7 @@ use super::recording;
 use crate::event::{Fact, Flow, Recovery};
 use crate::role::config::{Stolen, Victim};
 use crate::tls::authority::Identity;
+use crate::tls::server::TicketKey;
 use crate::tls::static_rsa::recover;
 use crate::tls::ticket_recovery::reopen;
 
@@ -20,6 +21,7 @@ pub(super) fn read(
     if connections.is_empty() {
         return Err("no such connection was recorded".into());
     }
+    let ticket_key = key.ticket_key().of_listener(&victim.listener);
     for connection in connections {
         let flow = Flow {
             local: connection.client,
@@ -28,7 +30,7 @@ pub(super) fn read(
         let (client, server) = (&connection.from_client.bytes, &connection.from_server.bytes);
         let read = match stolen {
             Stolen::PrivateKey => with_private_key(client, server, key),
-            Stolen::TicketKey => with_ticket_key(client, server, key),
+            Stolen::TicketKey => with_ticket_key(client, server, &ticket_key),
         };
         let fact = match read {
             Ok(recovery) => Fact::Recovered {
@@ -53,8 +55,8 @@ fn with_private_key(client: &[u8], server: &[u8], key: &Identity) -> Result<Reco
     })
 }
 
-fn with_ticket_key(client: &[u8], server: &[u8], key: &Identity) -> Result<Recovery, String> {
-    let reopened = reopen(client, server, key.ticket_key()).map_err(|why| why.to_string())?;
+fn with_ticket_key(client: &[u8], server: &[u8], key: &TicketKey) -> Result<Recovery, String> {
+    let reopened = reopen(client, server, key).map_err(|why| why.to_string())?;
     Ok(Recovery {
         client_random: reopened.client_random.to_vec(),
         pre_master: Vec::new(),

@@ -41,46 +41,45 @@ pub struct Alb {
 
 impl Alb {
     /// How TLS is spoken with the targets of each group that wants it, for requests or for probes, by the group's name: by the policy that follows
-    /// from the listener's, and without a look at the certificate (AWS "Target groups for your Application Load
+    /// from that of its listener, and without a look at the certificate (AWS "Target groups for your Application Load
     /// Balancers").
     #[must_use]
     pub fn behind(&self) -> Vec<(String, ClientTls)> {
-        let front = self.listeners.iter().find_map(|l| l.tls.as_ref());
-        let policy = policy::behind(front.and_then(|tls| tls.policy.as_deref()));
-        // The policies that there are behind have names in the table.
-        let Some(spoken) = policy.map(|p| p.spoken()) else {
-            return Vec::new();
-        };
-        let tls = ClientTls {
-            versions: spoken.versions,
-            groups: spoken.groups,
-            suites: spoken
-                .suites
-                .into_iter()
-                .filter(|s| !s.is_static_rsa())
-                .collect(),
-            validation: Validation {
-                validator: Validator::Nothing,
-                ..Validation::default()
-            },
-            ..ClientTls::default()
-        };
         let wanted = |g: &&TargetGroup| {
             let probes = g.health_check.as_ref().map(|check| check.protocol);
             [Some(g.protocol), probes].contains(&Some(TargetProtocol::Https))
         };
         let groups = self.target_groups.iter().filter(wanted);
-        let each = groups.map(|group| {
-            let alpn = group.version.alpn();
-            (
-                group.name.clone(),
-                ClientTls {
-                    alpn,
-                    ..tls.clone()
+        let each = groups.filter_map(|group| {
+            // The policies that there are behind have names in the table.
+            let spoken = policy::behind(self.policy_before(&group.name))?.spoken();
+            let tls = ClientTls {
+                versions: spoken.versions,
+                groups: spoken.groups,
+                suites: spoken
+                    .suites
+                    .into_iter()
+                    .filter(|s| !s.is_static_rsa())
+                    .collect(),
+                alpn: group.version.alpn(),
+                validation: Validation {
+                    validator: Validator::Nothing,
+                    ..Validation::default()
                 },
-            )
+                ..ClientTls::default()
+            };
+            Some((group.name.clone(), tls))
         });
         each.collect()
+    }
+
+    /// The policy of the first HTTPS listener that forwards to `group`. Where none does, the first HTTPS listener's:
+    /// one there is then for an HTTP listener's groups too.
+    fn policy_before(&self, group: &str) -> Option<&str> {
+        let https = || self.listeners.iter().filter(|l| l.tls.is_some());
+        let its = https().find(|l| l.groups().any(|name| name == group));
+        let tls = its.or_else(|| https().next())?.tls.as_ref()?;
+        tls.policy.as_deref()
     }
 }
 

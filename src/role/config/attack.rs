@@ -139,6 +139,8 @@ pub struct Victim {
     pub server: Vec<IpAddr>,
     /// The server's port.
     pub port: u16,
+    /// The server by its name, and the port, as in `alb:443`.
+    pub listener: String,
 }
 
 impl Victim {

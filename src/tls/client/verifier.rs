@@ -192,6 +192,7 @@ impl Judge {
                 defect: CertificateDefect::WrongKey,
                 error: "the server does not have the private key of the certificate".into(),
                 chain,
+                leaf: None,
             }));
         }
         result
@@ -225,7 +226,7 @@ impl ServerCertVerifier for Judge {
             None => Ok(ServerCertVerified::assertion()),
         };
         let result = result.map_err(|error| {
-            let refused = Refused::new(&error, &sent, now);
+            let refused = Box::new(Refused::new(&error, &sent, now));
             (refused, error)
         });
         let judged = result.and_then(|verified| {
@@ -236,11 +237,12 @@ impl ServerCertVerifier for Judge {
                 Ok(anchor) => Ok((verified, Verdict::Accepted { chain, anchor })),
                 Err((defect, error)) => {
                     let told = browser::refusal(error.clone());
-                    let refused = Refused {
+                    let refused = Box::new(Refused {
                         defect,
                         error,
                         chain,
-                    };
+                        leaf: None,
+                    });
                     Err((refused, told))
                 }
             }
@@ -252,7 +254,7 @@ impl ServerCertVerifier for Judge {
             }
             Err((refused, error)) => {
                 let told = self.trust.told(&refused, error);
-                self.decide(Verdict::Refused(refused));
+                self.decide(Verdict::Refused(*refused));
                 Err(told)
             }
         }

@@ -12,7 +12,7 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, Sig
 use crate::tls::authority::Pki;
 use crate::tls::config::{ClientCertificates, Suite};
 use crate::tls::handshake::{Refused, SetupError};
-use crate::tls::provider;
+use crate::tls::{facts, provider};
 
 /// Judges clients' chains, and keeps the last refusal until it is asked for.
 pub(super) struct Judge {
@@ -36,6 +36,11 @@ impl Judge {
             builder
         } else {
             builder.allow_unauthenticated()
+        };
+        let builder = if asks.advertises {
+            builder
+        } else {
+            builder.clear_root_hint_subjects()
         };
         Ok(Self {
             engine: builder.build()?,
@@ -81,7 +86,10 @@ impl ClientCertVerifier for Judge {
                 .chain(intermediates)
                 .cloned()
                 .collect();
-            let refused = Refused::new(error, &chain, now);
+            let refused = Refused {
+                leaf: facts::client_leaf(leaf).map(Box::new),
+                ..Refused::new(error, &chain, now)
+            };
             *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
         }
         result
@@ -107,5 +115,26 @@ impl ClientCertVerifier for Judge {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.engine.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Seed;
+    use crate::tls::testing::spec;
+
+    #[test]
+    fn authorities_are_named_to_clients_only_where_they_are_advertised() {
+        let pki = Pki::build(&spec(), Seed(1)).unwrap();
+        let hints = |advertises| {
+            let asks = ClientCertificates {
+                trust: vec!["lab-root".into()],
+                required: true,
+                advertises,
+            };
+            Judge::new(&asks, &pki).unwrap().root_hint_subjects().len()
+        };
+        assert_eq!((hints(false), hints(true)), (0, 1));
     }
 }

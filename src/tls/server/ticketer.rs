@@ -25,6 +25,17 @@ impl TicketKey {
         Self(bytes)
     }
 
+    /// The key of one listener, as in `alb:443`, of those that share a certificate. Each node of a load balancer has its
+    /// own: a session is resumed at the IP address that it began at and nowhere else (AWS "Security policies for your
+    /// Application Load Balancer").
+    #[must_use]
+    pub fn of_listener(&self, listener: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(self.0);
+        hash.update(listener);
+        Self(hash.finalize().into())
+    }
+
     /// The first bytes of its hash, with which its tickets begin.
     #[must_use]
     pub fn name(&self) -> [u8; NAME_LEN] {
@@ -117,5 +128,15 @@ mod tests {
             assert_eq!(key.open(&changed), None);
         }
         assert_eq!(format!("{key:?}"), "a ticket key");
+    }
+
+    #[test]
+    fn each_listener_has_a_key_of_its_own() {
+        let key = TicketKey::new([1; 32]);
+        let ticket = key.of_listener("alb-a:443").seal(b"x", [7; NONCE_LEN]);
+        let opened = |listener| key.of_listener(listener).open(ticket.as_ref().unwrap());
+        assert_eq!(opened("alb-a:443").unwrap(), b"x");
+        assert_eq!(opened("alb-b:443"), None);
+        assert_eq!(opened("alb-a:8443"), None);
     }
 }
