@@ -48,6 +48,10 @@ fn the_same_seed_gives_the_same_bytes() {
     }
 }
 
+/// Labs in which the load balancer tosses for each request: with another seed other requests find a target connection
+/// open, and times differ by handshakes.
+const TOSSED: [&str; 1] = ["alb/weighted-targets"];
+
 #[test]
 fn another_seed_gives_other_bytes_at_the_same_times() {
     for lab in virtual_labs() {
@@ -61,7 +65,11 @@ fn another_seed_gives_other_bytes_at_the_same_times() {
             captures.push(tunlab::capture::reader::Capture::read(&path).unwrap());
         }
         let times = |n: usize| captures[n].packets.iter().map(|p| p.at).collect::<Vec<_>>();
-        assert_eq!(times(0), times(1), "{lab}");
+        if TOSSED.contains(&lab) {
+            assert_ne!(times(0), times(1), "{lab}");
+        } else {
+            assert_eq!(times(0), times(1), "{lab}");
+        }
         // Where a handshake comes to nothing there are none.
         let none = captures[0].secrets.is_empty();
         assert!(none || captures[0].secrets != captures[1].secrets, "{lab}");
