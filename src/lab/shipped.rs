@@ -36,6 +36,7 @@ pub(super) const LABS: &[Shipped] = &embed![
     "tls/alpn-h2",
     "tls/alpn-mismatch",
     "tls/client-certificate",
+    "tls/client-certificate-passthrough",
     "tls/client-certificate-missing",
     "tls/client-certificate-missing-tls12",
     "tls/client-certificate-expired",

@@ -7,8 +7,8 @@ use super::decode::{Fields, Item};
 use super::pki::Pki;
 use super::tree::Kind;
 use crate::tls::config::{
-    ClientCertificates, ClientTakes, ClientTls, ClockSkew, Group, KeyKind, Resumption, Revocation,
-    RsaExtensions, ServerTakes, ServerTls, Suite, Validation, Validator, Version,
+    ClientCertificates, ClientTakes, ClientTls, ClockSkew, Group, KeyKind, MutualMode, Resumption,
+    Revocation, RsaExtensions, ServerTakes, ServerTls, Suite, Validation, Validator, Version,
 };
 use crate::tls::policy::{self, policy};
 use crate::units::parse_duration;
@@ -228,12 +228,30 @@ pub(super) fn server(
 /// Which certificates of clients a listener asks for.
 fn client_certificates(item: Item<'_>, pki: &Pki<'_>) -> Option<ClientCertificates> {
     let mut table = item.fields()?;
+    let mode = table.or("mode", MutualMode::default(), |i| {
+        i.one_of("mode", &MutualMode::WORDS)
+    });
+    if mode == Some(MutualMode::Passthrough) {
+        let keys = ["trust", "required", "advertise-ca-names"];
+        let label = "expected no such key: the target judges what the client shows";
+        refuse(&mut table, &keys, label, |key| {
+            format!("`{key}` stands beside the mode passthrough")
+        });
+        table.finish();
+        return Some(ClientCertificates {
+            mode: MutualMode::Passthrough,
+            trust: Vec::new(),
+            required: false,
+            advertises: false,
+        });
+    }
     let trust = table.required("trust", "[\"client-root\"]");
     let trust = trust.and_then(|i| i.some(|a| pki.authority_of(a)));
     let required = table.or("required", true, Item::boolean);
     let advertises = table.or("advertise-ca-names", false, Item::boolean);
     table.finish();
     Some(ClientCertificates {
+        mode: mode?,
         trust: trust?,
         required: required?,
         advertises: advertises?,

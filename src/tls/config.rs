@@ -177,9 +177,27 @@ impl Resumption {
     ];
 }
 
+/// Who looks at clients' certificates (AWS "Mutual authentication with TLS in Application Load Balancer").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MutualMode {
+    /// The server does.
+    #[default]
+    Verify,
+    /// The target behind it, which gets the chain. The server only sees the client prove that it has the key.
+    Passthrough,
+}
+
+impl MutualMode {
+    /// All, with their words in lab files.
+    pub const WORDS: [(&str, Self); 2] =
+        [("verify", Self::Verify), ("passthrough", Self::Passthrough)];
+}
+
 /// Which client certificates a server asks for (RFC 8446 §4.3.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificates {
+    /// Who looks at them.
+    pub mode: MutualMode,
     /// Authorities it trusts for them, by name.
     pub trust: Vec<String>,
     /// Whether a client without one is turned away.

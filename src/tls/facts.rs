@@ -57,10 +57,13 @@ pub struct ClientLeaf {
     pub not_after: UnixSeconds,
     /// The certificate itself (RFC 7468 §5).
     pub pem: String,
+    /// All that the client sent likewise, one after the other, the certificate itself first.
+    pub chain_pem: String,
 }
 
-/// What a client's leaf says; `None` when it cannot be read.
-pub(in crate::tls) fn client_leaf(der: &CertificateDer<'_>) -> Option<ClientLeaf> {
+/// What a client's leaf says, the first of what it sent; `None` when it cannot be read.
+pub(in crate::tls) fn client_leaf(chain: &[CertificateDer<'_>]) -> Option<ClientLeaf> {
+    let der = chain.first()?;
     let parsed = Certificate::from_der(der).ok()?;
     let body = parsed.tbs_certificate();
     let moment = |t: x509_cert::time::Time| UnixSeconds(t.to_unix_duration().as_secs());
@@ -71,11 +74,16 @@ pub(in crate::tls) fn client_leaf(der: &CertificateDer<'_>) -> Option<ClientLeaf
         subject: body.subject().to_string(),
         not_before: moment(body.validity().not_before),
         not_after: moment(body.validity().not_after),
-        pem: pem::encode_config(
-            &pem::Pem::new("CERTIFICATE", der.to_vec()),
-            pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
-        ),
+        pem: certificate_pem(der),
+        chain_pem: chain.iter().map(certificate_pem).collect(),
     })
+}
+
+fn certificate_pem(der: &CertificateDer<'_>) -> String {
+    pem::encode_config(
+        &pem::Pem::new("CERTIFICATE", der.to_vec()),
+        pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
+    )
 }
 
 pub(super) fn agreed(state: &CommonState) -> TlsFacts {

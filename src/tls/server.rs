@@ -18,7 +18,7 @@ use self::choice::{Choice, Last, is_for};
 pub use self::ticketer::TicketKey;
 use self::ticketer::Ticketer;
 use super::authority::Pki;
-use super::config::{Resumption, ServerTls, Suite, Version};
+use super::config::{MutualMode, Resumption, ServerTls, Suite, Version};
 use super::engine::{self, Engine};
 use super::handshake::{
     Established, Failure, LabTime, PerKind, SetupError, engine_error, give_up, protocols, versions,
@@ -167,6 +167,12 @@ impl ServerSetup {
 }
 
 impl ServerSetup {
+    /// Whether clients' certificates are for the target to look at.
+    pub(crate) fn passes_certificates_through(&self) -> bool {
+        let asks = self.tls.clients.as_ref();
+        asks.is_some_and(|asks| asks.mode == MutualMode::Passthrough)
+    }
+
     /// The name, when one of the server's certificates is for it.
     fn known(&self, server_name: Option<&str>) -> Option<String> {
         let name = server_name?;
@@ -294,7 +300,7 @@ where
             facts.agreed = agreed;
             let chain = state.peer_certificates().unwrap_or_default();
             facts.chain = chain.iter().map(facts::certificate).collect();
-            facts.client = chain.first().and_then(facts::client_leaf);
+            facts.client = facts::client_leaf(chain);
             facts.server_name = setup.known(state.server_name());
             facts.certificate = certificate;
             Ok(Established {

@@ -203,13 +203,20 @@ impl Front {
                 let mut facts = established.facts;
                 self.node.keys_agreed(flow, mem::take(&mut facts.agreed));
                 self.node.pre_master_agreed(flow, facts.pre_master.take());
-                if !facts.chain.is_empty() {
+                let unverified = setup.passes_certificates_through();
+                if !facts.chain.is_empty() && !unverified {
                     let chain = mem::take(&mut facts.chain);
                     self.node
                         .fact(Fact::ClientCertificateAccepted { flow, chain });
                 }
                 self.node.tls_established(flow, &facts);
-                let shown = facts.client.as_ref().map(mutual::headers);
+                let shown = facts.client.as_ref().map(|leaf| {
+                    if unverified {
+                        mutual::chain(leaf)
+                    } else {
+                        mutual::headers(leaf)
+                    }
+                });
                 let took = self.node.clock.now() - began;
                 let (node, name) = (&self.node, &self.config.name);
                 let logged = connection_log::established(node, name, flow, &facts, took);

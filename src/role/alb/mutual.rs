@@ -1,10 +1,16 @@
 //! What a target learns of a client's certificate (AWS "Mutual authentication with TLS in Application Load Balancer",
-//! mode verify): one header each for serial number, issuer, subject, validity, and the leaf itself.
+//! mode verify): one header each for serial number, issuer, subject, validity, and the leaf itself. In the mode
+//! passthrough the whole chain, which nobody has looked at.
 
 use crate::tls::facts::ClientLeaf;
 
 /// What all of their names begin with, whatever the case. A client's own such fields are not passed on.
 pub(super) const PREFIX: &str = "X-Amzn-Mtls-Clientcert";
+
+/// The field for a target that looks at the chain itself (mode passthrough).
+pub(super) fn chain(leaf: &ClientLeaf) -> Vec<(String, String)> {
+    vec![(PREFIX.to_owned(), encoded(&leaf.chain_pem))]
+}
 
 /// The fields about a client with this leaf.
 pub(super) fn headers(leaf: &ClientLeaf) -> Vec<(String, String)> {
@@ -50,6 +56,7 @@ mod tests {
             not_before: UnixSeconds::from_ymd(2025, 1, 1),
             not_after: UnixSeconds::from_ymd(2025, 12, 31),
             pem: "-----BEGIN CERTIFICATE-----\nMII+/=\n".into(),
+            chain_pem: "leaf\nissuer\n".into(),
         };
         let headers = headers(&leaf);
         let value = |name: &str| headers.iter().find(|(n, _)| n == name).unwrap().1.as_str();
@@ -62,6 +69,8 @@ mod tests {
             value("X-Amzn-Mtls-Clientcert-Leaf"),
             "-----BEGIN%20CERTIFICATE-----%0AMII+/=%0A"
         );
+        let whole = (PREFIX.to_owned(), "leaf%0Aissuer%0A".to_owned());
+        assert_eq!(chain(&leaf), [whole]);
         let foreign = ClientLeaf {
             subject: "CN=ali\nce".into(),
             ..leaf

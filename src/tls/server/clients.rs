@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
 
 use crate::tls::authority::Pki;
-use crate::tls::config::{ClientCertificates, Suite};
+use crate::tls::config::{ClientCertificates, MutualMode, Suite};
 use crate::tls::handshake::{Refused, SetupError};
 use crate::tls::{facts, provider};
 
@@ -22,6 +23,14 @@ pub(super) struct Judge {
 
 impl Judge {
     pub(super) fn new(asks: &ClientCertificates, pki: &Pki) -> Result<Self, SetupError> {
+        // Checks draw nothing, so that either provider's are right.
+        let provider = Arc::new(provider::system(&[], &Suite::USUAL));
+        if asks.mode == MutualMode::Passthrough {
+            return Ok(Self {
+                engine: Arc::new(Unverified(provider.signature_verification_algorithms)),
+                refused: Mutex::default(),
+            });
+        }
         if asks.trust.is_empty() {
             return Err(SetupError::Trust);
         }
@@ -29,8 +38,6 @@ impl Judge {
         for name in &asks.trust {
             roots.add(pki.root(name)?.clone())?;
         }
-        // Checks draw nothing, so that either provider's are right.
-        let provider = Arc::new(provider::system(&[], &Suite::USUAL));
         let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
         let builder = if asks.required {
             builder
@@ -52,6 +59,51 @@ impl Judge {
     pub(super) fn take(&self) -> Option<Refused> {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.take()
+    }
+}
+
+/// Takes every chain, and sees the client prove that it has the key of the leaf.
+#[derive(Debug)]
+struct Unverified(WebPkiSupportedAlgorithms);
+
+impl ClientCertVerifier for Unverified {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, leaf, signed, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, leaf, signed, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
     }
 }
 
@@ -87,7 +139,7 @@ impl ClientCertVerifier for Judge {
                 .cloned()
                 .collect();
             let refused = Refused {
-                leaf: facts::client_leaf(leaf).map(Box::new),
+                leaf: facts::client_leaf(&chain).map(Box::new),
                 ..Refused::new(error, &chain, now)
             };
             *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
@@ -129,6 +181,7 @@ mod tests {
         let pki = Pki::build(&spec(), Seed(1)).unwrap();
         let hints = |advertises| {
             let asks = ClientCertificates {
+                mode: MutualMode::Verify,
                 trust: vec!["lab-root".into()],
                 required: true,
                 advertises,
