@@ -4,7 +4,7 @@
 use super::ladder::{Ladder, WIDTH_MIN};
 use super::paint::{Paint, Tone};
 use super::rows::Row;
-use super::text::{pad, plural, width, wrap};
+use super::text::{pad, plural, printable, width, wrap};
 use crate::expect::{Evidence, Finding, Record};
 use crate::lab::plan::Place;
 
@@ -108,7 +108,7 @@ impl Table {
         // "  FAIL  ", and two spaces between columns.
         let room = columns - 8 - 4;
         let cited = widest(|f| cited(&f.evidence)).min(room / 6);
-        let measured = widest(|f| f.measured.clone()).min(room * 2 / 5);
+        let measured = widest(|f| printable(&f.measured)).min(room * 2 / 5);
         let that = widest(|f| f.that.clone()).min(room - cited - measured);
         Self {
             that,
@@ -119,7 +119,8 @@ impl Table {
 
     fn lines(&self, finding: &Finding, paint: Paint) -> Vec<String> {
         let that = wrap(&finding.that, self.that);
-        let measured = wrap(&finding.measured, self.measured);
+        // A value may be a body, with line ends in it.
+        let measured = wrap(&printable(&finding.measured), self.measured);
         let cited = wrap(&cited(&finding.evidence), self.cited);
         let rows = that.len().max(measured.len()).max(cited.len());
         let cell = |column: &[String], row: usize| column.get(row).cloned().unwrap_or_default();

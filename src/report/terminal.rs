@@ -126,27 +126,50 @@ pub(super) fn tls_version(record: &Record<'_>) -> Option<String> {
     })
 }
 
-/// Losses with their causes; the first ones, when there are many.
+/// Losses with their causes; of many, those alike in one line, so that the one that differs is seen.
 fn lost(ladder: &Ladder<'_>, columns: usize, paint: Paint) -> Vec<String> {
     const SHOWN: usize = 8;
-    let all: Vec<&Row<'_>> = ladder.troubled().filter(|r| r.lost.is_some()).collect();
-    let mut lines: Vec<String> = all
-        .iter()
-        .take(SHOWN)
-        .filter_map(|row| {
-            let (cause, link) = row.lost.as_ref()?;
-            let number = if row.in_main {
-                format!("#{}", row.frame.number)
-            } else {
-                "–".into()
-            };
-            let on = link.as_ref().map(|l| format!(" ({l})")).unwrap_or_default();
-            let text = format!("  ✕ {number} {}: {cause}{on}", row.label);
-            Some(paint.dip(Tone::Bad, &squeeze(&text, columns.max(WIDTH_MIN))))
-        })
-        .collect();
-    if all.len() > SHOWN {
-        lines.push(format!("  ✕ and {} more", all.len() - SHOWN));
+    let number = |row: &Row<'_>| {
+        if row.in_main {
+            format!("#{}", row.frame.number)
+        } else {
+            "–".into()
+        }
+    };
+    let losses = ladder.troubled().filter_map(|row| {
+        let (cause, link) = row.lost.as_ref()?;
+        let on = link.as_ref().map(|l| format!(" ({l})")).unwrap_or_default();
+        Some((row, format!("{cause}{on}")))
+    });
+    let all: Vec<(&Row<'_>, String)> = losses.collect();
+    let many = all.len() > SHOWN;
+    // In the order of the first of each, and how many there are of it.
+    let mut kinds: Vec<(&Row<'_>, &str, usize)> = Vec::new();
+    for (row, why) in &all {
+        let alike = |k: &&mut (&Row<'_>, &str, usize)| {
+            many && k.0.label.title == row.label.title && k.1 == why
+        };
+        match kinds.iter_mut().find(alike) {
+            Some((.., count)) => *count += 1,
+            None => kinds.push((row, why, 1)),
+        }
+    }
+    let line = |(row, why, count): &(&Row<'_>, &str, usize)| {
+        let text = match count {
+            1 => format!("  ✕ {} {}: {why}", number(row), row.label),
+            _ => format!(
+                "  ✕ {} {} (and {} more): {why}",
+                number(row),
+                row.label.title,
+                count - 1
+            ),
+        };
+        paint.dip(Tone::Bad, &squeeze(&text, columns.max(WIDTH_MIN)))
+    };
+    let mut lines: Vec<String> = kinds.iter().take(SHOWN).map(line).collect();
+    if kinds.len() > SHOWN {
+        let rest: usize = kinds[SHOWN..].iter().map(|(.., count)| count).sum();
+        lines.push(format!("  ✕ and {rest} more"));
     }
     lines
 }
@@ -217,6 +240,26 @@ mod tests {
     fn a_hundred_and_twenty_columns_with_losses() {
         let text = report(&disturbed(), 120, false, Paint::Plain);
         assert_eq!(upper(&text), LADDER_120);
+    }
+
+    #[test]
+    fn of_many_losses_the_one_that_differs_is_seen() {
+        let mut run = fixture::main_lab();
+        // From the back: what never reaches the main capture moves the numbers behind it.
+        run.lose(28, DropCause::SynQueueFull);
+        for number in [15, 13, 12, 11, 7, 5, 4, 3] {
+            run.lose(number, DropCause::Loss);
+        }
+        let text = report(&run, 120, false, Paint::Plain);
+        let crosses: Vec<&str> = text.lines().filter(|l| l.starts_with("  ✕")).collect();
+        assert!(
+            crosses
+                .iter()
+                .any(|l| l.contains(" SYN (and 1 more): lost")),
+            "{crosses:#?}"
+        );
+        let full = DropCause::SynQueueFull.to_string();
+        assert!(crosses.iter().any(|l| l.contains(&full)), "{crosses:#?}");
     }
 
     #[test]
