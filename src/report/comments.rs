@@ -4,16 +4,19 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::rows::{end_name, end_names, speakers};
 use super::text::{millis, printable};
+use super::websocket;
 use crate::dissect::message::{Frame, Message, TcpNote, TcpPart};
-use crate::event::{Attack, CertificateDefect, DropCause, Event, Fact, What};
+use crate::event::{Attack, CertificateDefect, DropCause, Event, Fact, Serving, What};
 use crate::expect::role_of;
 use crate::lab::plan::Plan;
 use crate::name::Name;
 use crate::role::config::Role;
 use crate::time::Instant;
+use crate::units::show_duration;
 use crate::wire::packet::Packet;
 
 mod alteration;
@@ -39,6 +42,10 @@ pub struct Annotator {
     /// What was lost before a tap of this capture had seen it.
     lost_before: BTreeSet<SentKey>,
     loss: loss::Loss,
+    /// Connections that carry WebSocket.
+    changed: websocket::Changed,
+    /// Connections of load balancers that nothing moved on, and for how long, under their ends, the load balancer's first.
+    idle: BTreeMap<(SocketAddr, SocketAddr), Duration>,
     /// Targets of requests seen inside TLS.
     encrypted_requests: BTreeSet<String>,
     /// Statuses of responses seen in plain text, that were not seen encrypted since.
@@ -104,6 +111,9 @@ impl Annotator {
         self.refusals.event(event);
         self.failures.event(event);
         self.loses(event);
+        if let What::Fact(Fact::Serving(Serving::IdleTimeout { flow, after })) = &event.what {
+            self.idle.insert((flow.local, flow.remote), *after);
+        }
         self.ended.event(event);
         if let What::Dropped {
             cause: DropCause::Challenged,
@@ -134,6 +144,8 @@ impl Annotator {
         }
         said.extend(attack::on_path(frame, plan).filter(|_| !flood));
         said.extend(self.attacked(frame));
+        let websocket = self.changed.sees(frame);
+        said.extend(websocket::comment(&websocket, &speakers.from, &speakers.to));
         for message in &frame.messages {
             let text = self.message(message, frame, &speakers, plan);
             said.extend(text.filter(|_| probed.is_none()));
@@ -350,7 +362,13 @@ impl Annotator {
         own.fins += 1;
         let from = &ends.from;
         Some(match own.fins {
-            1 => format!("FIN: {from} has sent all of its data on this connection."),
+            1 => match self.idle.get(&(source, destination)) {
+                Some(after) => format!(
+                    "FIN: {from} closes the connection, on which nothing moved for {}: the idle timeout.",
+                    show_duration(*after)
+                ),
+                None => format!("FIN: {from} has sent all of its data on this connection."),
+            },
             _ => format!(
                 "FIN: {from} has finished too; when this is acknowledged, the connection is closed."
             ),

@@ -21,6 +21,7 @@ pub mod summary;
 pub mod terminal;
 pub(crate) mod text;
 mod timeline;
+mod websocket;
 mod who_reads;
 pub mod worlds;
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use super::text::printable;
+use super::websocket;
 use crate::dissect::message::{
     Frame, Http2Kind, Http2Message, Message, TcpPart, TlsKind, TlsMessage,
 };
@@ -91,7 +92,10 @@ pub fn label(frame: &Frame) -> Label {
 #[must_use]
 pub fn labels(frames: &[&Frame]) -> Vec<Label> {
     let mut labels: Vec<Label> = frames.iter().map(|f| label(f)).collect();
-    for group in groups(frames) {
+    let mut changed = websocket::Changed::default();
+    let seen = frames.iter().map(|f| websocket::names(&changed.sees(f)));
+    let websockets: Vec<Option<String>> = seen.collect();
+    for group in groups(frames, &websockets) {
         // The first member that says what this is names them all.
         let named = group.iter().copied().find(|i| !is_piece(frames[*i]));
         // Without one, the last that completes a record at least.
@@ -112,6 +116,11 @@ pub fn labels(frames: &[&Frame]) -> Vec<Label> {
             own.http.clone_from(&model.http);
             own.secrecy = model.secrecy;
             own.piece = (group.len() > 1).then_some((k + 1, group.len()));
+        }
+    }
+    for (label, name) in labels.iter_mut().zip(websockets) {
+        if let Some(name) = name {
+            label.title = name;
         }
     }
     for (index, frame) in frames.iter().enumerate() {
@@ -141,13 +150,16 @@ fn repeated(earlier: &[&Frame], frame: &Frame) -> Option<usize> {
 }
 
 /// Packets that carry one message together: for each direction of each stream, up to the packet that completes it,
-/// and for HTTP up to the end of the body.
-fn groups(frames: &[&Frame]) -> Vec<Vec<usize>> {
+/// and for HTTP up to the end of the body. What is WebSocket has names of its own.
+fn groups(frames: &[&Frame], websockets: &[Option<String>]) -> Vec<Vec<usize>> {
     let mut open: BTreeMap<(SocketAddr, SocketAddr), Open> = BTreeMap::new();
     let mut done = Vec::new();
     for (index, frame) in frames.iter().enumerate() {
         let Some(tcp) = frame.tcp else { continue };
         if tcp.data == 0 || tcp.retransmission {
+            continue;
+        }
+        if websockets[index].is_some() {
             continue;
         }
         let here = open.entry(way(frame)).or_default();
