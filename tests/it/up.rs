@@ -181,11 +181,11 @@ fn curl_in_a_lab_that_is_up() {
     let url = "https://your-app.com/notification/health/check";
     let got = said(&up.exec(&["user", "--", "curl", "-sS", url]));
     assert_eq!(got, (Some(0), r#"{"status":"UP"}"#.into(), String::new()));
-    let lines = up.read_until("HTTP 200 161 B");
+    let lines = up.read_until("══▶ user      200 (stream 1)");
     for part in [
         "──▶ resolver  A your-app.com?",
         "──▶ alb       SYN",
-        "══▶ alb       GET /notification/health/check",
+        "══▶ alb       GET /notification/health/check (stream 1)",
         "alb       ·  ec2-a at 10.0.2.21:32768",
         "──▶ alb       HTTP 200 139 B",
     ] {
