@@ -70,10 +70,7 @@ impl fmt::Display for TcpDeed {
                 f.write_str("nobody answered the SYN-ACKs: the half-open connection is forgotten")
             }
             Self::ClosedUnread { bytes } => {
-                write!(
-                    f,
-                    "closed with {bytes} bytes unread: the peer is told by RST"
-                )
+                write!(f, "closed with {bytes} bytes unread: no FIN is sent")
             }
             Self::DataAfterClose { bytes } => write!(
                 f,

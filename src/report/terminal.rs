@@ -6,7 +6,7 @@ use super::ladder::{Ladder, WIDTH_MIN};
 use super::paint::{Paint, Tone};
 use super::refusal;
 use super::rows::Row;
-use super::text::{millis, plural, squeeze, width};
+use super::text::{millis, plural, squeeze, width, wrap};
 use super::{timeline, who_reads};
 use crate::dissect::message::{Message, TlsKind};
 use crate::expect::{Finding, Record};
@@ -164,9 +164,15 @@ fn lost(ladder: &Ladder<'_>, columns: usize, paint: Paint) -> Vec<String> {
                 count - 1
             ),
         };
-        paint.dip(Tone::Bad, &squeeze(&text, columns.max(WIDTH_MIN)))
+        // Whole, as the name of the place stands in it: further lines begin under the number.
+        let room = columns.max(WIDTH_MIN) - 4;
+        let parts = wrap(text.trim_start(), room).into_iter().enumerate();
+        parts.map(move |(index, part)| {
+            let indent = if index == 0 { "  " } else { "    " };
+            paint.dip(Tone::Bad, &format!("{indent}{part}"))
+        })
     };
-    let mut lines: Vec<String> = kinds.iter().take(SHOWN).map(line).collect();
+    let mut lines: Vec<String> = kinds.iter().take(SHOWN).flat_map(line).collect();
     if kinds.len() > SHOWN {
         let rest: usize = kinds[SHOWN..].iter().map(|(.., count)| count).sum();
         lines.push(format!("  ✕ and {rest} more"));

@@ -489,7 +489,7 @@ fn closing_over_unread_data_resets() {
         let seen = log.at_tap(0);
         if early {
             assert_eq!(seen[4..], ["80 ACK", "90 ACK 3", "90 RST ACK"], "{seen:?}");
-            let unread = "80 right: closed with 6 bytes unread: the peer is told by RST";
+            let unread = "80 right: closed with 6 bytes unread: no FIN is sent";
             assert_eq!(log.deeds()[..1], [unread]);
         } else {
             assert_eq!(
