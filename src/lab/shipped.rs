@@ -151,6 +151,8 @@ pub(super) const LABS: &[Shipped] = &embed![
     "tcp/syn-flood.fixed",
     "dns/failover",
     "dns/failover.fixed",
+    "dns/slow-resolver",
+    "dns/apex-alias",
     "dns/truncation",
     "dns/truncation.fixed",
     "dns/dead-resolver",

@@ -58,6 +58,7 @@ pub struct Annotator {
     altered: alteration::Alterations,
     /// DNS questions: when each was first asked, under its ends, name and type.
     asked: BTreeMap<(SocketAddr, SocketAddr, String, String), Instant>,
+    look_ups: dns::LookUps,
     probes: health::Probes,
     /// What stacks did by themselves.
     transport: transport::Transport,
@@ -93,6 +94,7 @@ impl Annotator {
     /// Something else happened: attacks are told where their packets come, refusals of certificates at their alert.
     pub fn event(&mut self, event: &Event) {
         self.altered.event(event);
+        self.look_ups.event(event);
         self.probes.event(event);
         self.transport.event(event);
         if let What::Fact(Fact::Attacked(attack)) = &event.what {
@@ -304,7 +306,13 @@ impl Annotator {
                 let again = (first < frame.at).then(|| frame.at - first);
                 Some(dns::query((name, kind), frame, ends, again))
             }
-            Message::DnsAnswer { .. } => dns::answer(plan, message, ends),
+            Message::DnsAnswer { name, .. } => {
+                let late = self
+                    .look_ups
+                    .late(&ends.to, name)
+                    .then(|| dns::late(name, ends));
+                late.or_else(|| dns::answer(plan, message, ends))
+            }
             Message::Tls(tls) => self.tls(tls, frame, ends),
             Message::HttpRequest(head) => {
                 let mut said = self.request(head, frame, ends, plan);

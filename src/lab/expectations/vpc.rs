@@ -6,7 +6,7 @@ use crate::lab::decode::{Fields, Item};
 use crate::lab::plan::{Check, Dropped};
 
 /// Causes of drops that are a lab's to expect, as [`crate::event::DropCause::word`] has them.
-const CAUSES: [(&str, &str); 13] = [
+const CAUSES: [(&str, &str); 14] = [
     ("security-group", "security-group"),
     ("network-acl", "network-acl"),
     ("tracking-full", "tracking-full"),
@@ -17,6 +17,7 @@ const CAUSES: [(&str, &str); 13] = [
     ("host-gone", "host-gone"),
     ("no-route", "no-route"),
     ("too-big", "too-big"),
+    ("outage", "outage"),
     ("syn-queue-full", "syn-queue-full"),
     ("accept-queue-full", "accept-queue-full"),
     ("outside-window", "outside-window"),

@@ -1,12 +1,52 @@
 //! What is said of DNS messages.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::text::zone;
 use super::{Ends, end_name, is_alb};
 use crate::dissect::message::{Frame, Message};
+use crate::event::{Event, Fact, What};
 use crate::lab::plan::Plan;
 use crate::units::show_duration;
+
+/// What clients are finding out.
+#[derive(Debug, Default)]
+pub(super) struct LookUps {
+    /// By client and name: how many look-ups go on.
+    open: BTreeMap<(String, String), usize>,
+}
+
+impl LookUps {
+    pub(super) fn event(&mut self, event: &Event) {
+        let What::Fact(fact) = &event.what else {
+            return;
+        };
+        let key = |name: &str| (event.node.to_string(), name.to_owned());
+        if let Fact::LookupSent { name } = fact {
+            *self.open.entry(key(name)).or_default() += 1;
+        }
+        if let Fact::LookupAnswered { name, .. } | Fact::LookupFailed { name, .. } = fact
+            && let Some(open) = self.open.get_mut(&key(name))
+        {
+            *open = open.saturating_sub(1);
+        }
+    }
+
+    /// Whether an answer about a name comes to a client that has asked for it, and has done with that.
+    pub(super) fn late(&self, client: &str, name: &str) -> bool {
+        let open = self.open.get(&(client.to_owned(), name.to_owned()));
+        open == Some(&0)
+    }
+}
+
+/// An answer that nobody waits for.
+pub(super) fn late(name: &str, Ends { from, to, .. }: &Ends) -> String {
+    format!(
+        "DNS answer, late: {to} waits for {from} no longer, the look-up of {name} is over. The port is closed, and what comes is \
+         thrown away."
+    )
+}
 
 /// A query for records of a type; `again`: how long ago the same one was asked first.
 pub(super) fn query(

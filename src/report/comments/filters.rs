@@ -24,12 +24,19 @@ impl Refusals {
         let What::Dropped {
             packet,
             cause,
-            why: Some(why),
+            why,
+            link,
             bytes,
-            ..
         } = &event.what
         else {
             return;
+        };
+        let why = match (why, link) {
+            (Some(why), _) => why.clone(),
+            (None, Some(link)) if *cause == DropCause::Outage => {
+                format!("the link {link} was down")
+            }
+            (None, _) => return,
         };
         self.last = Some((*packet, why.clone()));
         if let Some(ends) = Packet::read(bytes).and_then(|p| p.ports()) {
