@@ -516,3 +516,50 @@ fn health_checks_speak_as_the_group_does() {
         assert!(last.contains(said), "{what}");
     }
 }
+
+/// An application that is killed says nothing more: what it had is a 502, and what comes before it starts again too.
+#[test]
+fn a_target_that_is_killed_takes_its_requests_along() {
+    let more = format!("{HTTP2}node.web-a.app.takes = \"3 s\"\n")
+        + &asks(0, "/", ", repeat = 2, parallel = 2")
+        + "[[step]]\nat = \"1 s\"\nweb-a = { crash = true }\n"
+        + &asks(2, "/", "")
+        + "[[step]]\nat = \"3 s\"\nweb-a = { start = true }\n"
+        + &asks(10, "/", "");
+    let outcome = run(&lab("HTTP2", "h2", &more));
+    assert_eq!(statuses(&outcome), [502, 502, 502, 200]);
+    let answered = |f: &&Fact| matches!(f, Fact::ResponseSent { .. });
+    assert_eq!(facts(&outcome, "web-a").filter(answered).count(), 1);
+    let causes = causes(&outcome);
+    assert!(
+        causes[0].contains("while a request was outstanding"),
+        "{causes:?}"
+    );
+    assert!(causes[2].contains("nobody listens"), "{causes:?}");
+}
+
+/// Heads as long as the load balancer passes on, and longer ones than the application takes.
+#[test]
+fn heads_are_as_long_as_the_application_takes() {
+    let long = vec![format!("\"{}\"", "x".repeat(900)); 30].join(", ");
+    let head = format!(", headers = {{ X-A = [{long}] }}");
+    let source = lab("HTTP2", "h2", HTTP2) + &asks(0, "/", &head);
+    assert_eq!(statuses(&run(&source)), [200]);
+    let limit = format!("{HTTP2}node.web-a.app.header-limit = \"16 KiB\"\n");
+    let source = lab("HTTP2", "h2", &limit) + &asks(0, "/", &head);
+    assert_eq!(statuses(&run(&source)), [431]);
+}
+
+/// What GOAWAY leaves unanswered is asked for again, over another connection, by a client that is told so.
+#[test]
+fn a_client_asks_again_for_what_goaway_left() {
+    let keep_alive = "node.alb.alb.client-keep-alive = \"60 s\"\n";
+    for (retry, answered) in [("", 3), (", retry = true", 4)] {
+        let more = format!("{HTTP2}{keep_alive}")
+            + &asks(0, "/", &format!(", repeat = 4, every = \"50 s\"{retry}"));
+        let outcome = run(&lab("HTTP2", "h2", &more));
+        let got = statuses(&outcome);
+        assert!(got.iter().all(|s| *s == 200), "{got:?}");
+        assert_eq!(got.len(), answered, "{retry}");
+    }
+}

@@ -84,6 +84,69 @@ fn nginx_as_the_container() {
     run("real-nginx", &["nginx"]);
 }
 
+/// HTTP/2 as nginx serves it, in plain text: our load balancer's requests and probes, and GOAWAY after two requests on a
+/// connection, which it takes for what it is.
+#[test]
+fn our_load_balancer_speaks_http2_to_nginx() {
+    if !have_devices() || !have("nginx") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let lab = folder.path().join("nginx-h2.toml");
+    let plain = concat!(env!("CARGO_MANIFEST_DIR"), "/labs/real-nginx.toml");
+    let plain = fs::read_to_string(plain).unwrap();
+    let files = plain.find("[node.web-a.program.files]").unwrap();
+    let conf = plain[files..].split("[[step]]").next().unwrap();
+    let conf = conf.replace("listen 8080;", "listen 8080 http2; keepalive_requests 2;");
+    assert!(conf.contains("http2"));
+    let text = r#"
+        title = "nginx speaks HTTP/2"
+        base  = "three-tier"
+        [node.user.browser]
+        alpn = ["h2"]
+        [node.alb.alb]
+        listener = [{ port = 443, certificate = "your-app", alpn = ["h2"], forward = "web" }]
+        [target-group.web]
+        targets          = ["ec2-a:8080"]
+        protocol-version = "HTTP2"
+        health-check     = { path = "/notification/health/check" }
+        [node.ec2-a]
+        docker = { publish = [{ port = 8080, container = "web-a", to = 8080 }] }
+        [node.web-a.program]
+        run = ["nginx", "-c", "/tmp/nginx.conf"]
+        [[step]]
+        at   = "500 ms"
+        user = { request = { url = "https://your-app.com/notification/health/check", repeat = 5 } }
+        [[expect]]
+        that   = "Every request is answered"
+        status = { at = "user", is = 200, count = 5 }
+        [[expect]]
+        that   = "The probe is too"
+        health = { at = "alb", target = "ec2-a:8080", state = "healthy" }
+        [[expect]]
+        that     = "By nginx"
+        response = { at = "user", nth = 5, header = "server", value = "nginx/VERSION" }
+        [[expect]]
+        that        = "Two requests a connection, and one for the probe"
+        connections = { on = "alb -> ec2-a:8080", count = 4 }
+        [[expect]]
+        that    = "nginx says GOAWAY after the second"
+        packets = { on = "alb-vpc", filter = "http2.goaway.error == 0 && tcp.srcport == 8080", at-least = 2 }
+    "#;
+    let version = output_of_either(std::process::Command::new("nginx").arg("-v"));
+    let version = version.trim().rsplit('/').next().unwrap().to_owned();
+    fs::write(&lab, text.replace("VERSION", &version) + "\n" + &conf).unwrap();
+    let output = run_lab(lab.to_str().unwrap(), folder.path(), &["--tun"], 0);
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(out.contains("5 of 5"), "{out}");
+}
+
+/// What a program prints, wherever.
+fn output_of_either(command: &mut std::process::Command) -> String {
+    let output = command.output().unwrap();
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
 #[test]
 fn curl_to_nginx() {
     run("real-all", &["curl", "nginx"]);

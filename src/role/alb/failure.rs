@@ -76,8 +76,20 @@ fn after(earlier: u64) -> String {
     match earlier {
         0 => String::new(),
         1 => ", its second".to_owned(),
-        n => format!(", its {}th", n + 1),
+        n => format!(", its {}", ordinal(n + 1)),
     }
+}
+
+/// As in 3rd, 11th, 22nd.
+fn ordinal(n: u64) -> String {
+    let ending = match (n % 10, n % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        (_, _) => "th",
+    };
+    format!("{n}{ending}")
 }
 
 impl Failure {
@@ -193,6 +205,9 @@ mod tests {
             Failure::Reset(1).to_string(),
             "the target reset the connection (RST) while a request was outstanding, its second"
         );
+        assert!(Failure::Closed(2).to_string().ends_with(", its 3rd"));
+        assert!(Failure::Closed(12).to_string().ends_with(", its 13th"));
+        assert!(Failure::Closed(21).to_string().ends_with(", its 22nd"));
         assert_eq!(
             Failure::NoAnswer(Duration::from_secs(60)).to_string(),
             "no response within the idle timeout of 60 s"

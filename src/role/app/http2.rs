@@ -69,9 +69,12 @@ impl Server {
             async move { server.respond(flow, request, open, ending).await }
         });
         let mut http2 = hyper::server::conn::http2::Builder::new(tasks.clone());
+        // hyper answers 431 to a longer head.
+        let head_max = u32::try_from(self.config.header_limit).unwrap_or(u32::MAX);
         http2
             .timer(Timer::new(clock.clone()))
-            .auto_date_header(false);
+            .auto_date_header(false)
+            .max_header_list_size(head_max);
         if let Some(most) = self.config.streams {
             http2.max_concurrent_streams(most);
         }
