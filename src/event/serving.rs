@@ -58,6 +58,13 @@ pub enum Serving {
         /// Where it was registered.
         address: SocketAddr,
     },
+    /// A response stopped in the middle of its body: what was passed on cannot be taken back.
+    BrokenOff {
+        /// On which connection, to the target.
+        flow: Flow,
+        /// Why, as in "no response within the idle timeout of 60 s".
+        cause: String,
+    },
     /// A target said something before its response that is not passed on.
     Interim {
         /// On which connection, to the target.
@@ -85,6 +92,7 @@ impl Serving {
             | Self::IdleTimeout { flow, .. }
             | Self::LastRequest { flow, .. }
             | Self::Deregistered { flow, .. }
+            | Self::BrokenOff { flow, .. }
             | Self::Interim { flow, .. }
             | Self::Upgraded { flow, .. } => *flow,
         }

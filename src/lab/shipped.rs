@@ -179,6 +179,8 @@ pub(super) const LABS: &[Shipped] = &embed![
     "alb/grpc",
     "alb/grpc-to-http1-target",
     "alb/grpc-to-http1-target.fixed",
+    "alb/grpc-stream-idle",
+    "alb/grpc-stream-idle.fixed",
     "alb/grpc-health-check",
     "alb/health-check-protocol",
     "alb/health-check-protocol.fixed",

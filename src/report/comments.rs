@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::rows::{end_name, end_names, speakers};
 use super::text::{millis, printable};
 use super::websocket;
-use crate::dissect::message::{Frame, Message, TcpNote, TcpPart};
+use crate::dissect::message::{Frame, Http2Kind, Message, TcpNote, TcpPart};
 use crate::event::{Attack, CertificateDefect, DropCause, Event, Fact, Serving, What};
 use crate::expect::role_of;
 use crate::lab::plan::Plan;
@@ -326,7 +326,13 @@ impl Annotator {
                 Some(said)
             }
             Message::HttpBodyEnd { .. } => None,
-            Message::Http2(frame) => http2::comment(frame, ends),
+            Message::Http2(http2) => {
+                let mut said = http2::comment(http2, ends)?;
+                if let Http2Kind::RstStream { .. } = http2.kind {
+                    said.extend(self.failures.broken_off(from, frame.at));
+                }
+                Some(said)
+            }
             Message::Icmp { text, .. } => Some(format!("ICMP from {from} to {to}: {text}.")),
         }
     }

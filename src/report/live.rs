@@ -157,7 +157,10 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::FlowLogged(_)
         | Fact::ConnectionLogged(_)
         | Fact::Serving(
-            Serving::LastRequest { .. } | Serving::Interim { .. } | Serving::Upgraded { .. },
+            Serving::LastRequest { .. }
+            | Serving::BrokenOff { .. }
+            | Serving::Interim { .. }
+            | Serving::Upgraded { .. },
         )
         | Fact::Closed(_) => None,
     }

@@ -28,6 +28,10 @@ pub(super) fn words(serving: &Serving) -> (&'static str, String) {
             "deregistered",
             format!("the deregistration delay of {target} is over: cut in the middle"),
         ),
+        Serving::BrokenOff { cause, .. } => (
+            "response-broken-off",
+            format!("in the middle of the body: {cause}"),
+        ),
         Serving::Interim { status, .. } => (
             "interim-response",
             format!("HTTP {status} of the target is not passed on: the response is still to come"),

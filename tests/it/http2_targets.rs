@@ -6,7 +6,7 @@
     reason = "a test looks for one kind of fact"
 )]
 
-use tunlab::event::{Fact, What};
+use tunlab::event::{Fact, Serving, What};
 use tunlab::lab::parse;
 use tunlab::run::{Outcome, Run};
 
@@ -58,7 +58,6 @@ fn causes(outcome: &Outcome) -> Vec<&str> {
 
 /// Why the load balancer asked no target, each time.
 fn refusals(outcome: &Outcome) -> Vec<&str> {
-    use tunlab::event::Serving;
     let all = facts(outcome, "alb").filter_map(|f| match f {
         Fact::Serving(Serving::Refused { why, .. }) => Some(why.as_str()),
         _ => None,
@@ -274,6 +273,10 @@ fn a_body_that_breaks_off_breaks_off_for_the_client() {
     assert_eq!(statuses(&outcome), [0; 0]);
     let failed = facts(&outcome, "user").any(|f| matches!(f, Fact::StepFailed { .. }));
     assert!(failed);
+    let told = facts(&outcome, "alb").filter(|f| {
+        matches!(f, Fact::Serving(Serving::BrokenOff { cause, .. }) if cause.contains("INTERNAL_ERROR"))
+    });
+    assert_eq!(told.count(), 1);
     assert_eq!(logged(&outcome), [("h2", 200, Some(200))]);
 }
 

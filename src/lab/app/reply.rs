@@ -89,6 +89,12 @@ fn of_table(mut table: Fields<'_>, http2: bool) -> Option<Reply> {
     let trailers = table.or("trailers", Vec::new(), headers);
     let headers = table.or("headers", Vec::new(), headers);
     let takes = table.or("takes", None, |i| i.duration().map(Some));
+    let pieces_item = table.optional("pieces");
+    let streams = grpc.iter().flatten().any(|g| g.messages > 1);
+    if let (true, Some(item)) = (streams, pieces_item) {
+        let label = "expected no `pieces` beside `messages`: each is sent on its own";
+        item.wrong_key("a stream of messages has its own pauses", label, None);
+    }
     let delivery = delivery(&mut table, http2);
     table.finish();
     Some(Reply {
@@ -169,13 +175,17 @@ fn delivery(table: &mut Fields<'_>, http2: bool) -> Option<Delivery> {
     })
 }
 
-/// `{ status = 5, message = "no such cart" }`.
+/// `{ status = 5, message = "no such cart" }`, `{ messages = 10, every = "1 s" }`.
 fn grpc(item: Item<'_>) -> Option<Grpc> {
     let mut table = item.fields()?;
     let status = table.or("status", 0, |i| i.integer(0..=16));
     let message = table.or("message", String::new(), |i| i.text().map(str::to_owned));
+    let messages = table.or("messages", 1, |i| i.integer(1..=100_000));
+    let every = table.or("every", Duration::ZERO, some_time);
     table.finish();
     Some(Grpc {
+        messages: messages?,
+        every: every?,
         status: u8::try_from(status?).ok()?,
         message: message?,
     })

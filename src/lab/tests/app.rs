@@ -103,17 +103,20 @@ fn an_application_speaks_http_2_and_grpc() {
 #[test]
 fn what_is_of_the_other_http_is_said() {
     let text = "node.web.app.http2 = true\n[node.web.app.route.\"/a\"]\nchunked = true\nraw = \"x\"\n\
-                grpc = { status = 17, code = 1 }";
+                grpc = { status = 17, code = 1 }\n\
+                [node.web.app.route.\"/b\"]\ngrpc = { messages = 2, every = \"1 s\" }\n\
+                pieces = { count = 2, every = \"1 s\" }";
     let said = lines(&mistakes(&small(text)));
     for part in [
         "`chunked` is of HTTP/1.1",
         "`raw` is of HTTP/1.1",
         "`status` is out of range",
         "unknown key `code`",
+        "a stream of messages has its own pauses",
     ] {
         assert!(said.contains(part), "{part} in\n{said}");
     }
-    assert_eq!(said.lines().count(), 4, "{said}");
+    assert_eq!(said.lines().count(), 5, "{said}");
     let text = "node.web.app.max-concurrent-streams = 1\n[node.web.app.route.\"/a\"]\ngrpc = {}\n\
                 trailers = { x = \"1\" }\nfault = \"reset-stream\"";
     let said = lines(&mistakes(&small(text)));

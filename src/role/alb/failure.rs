@@ -48,7 +48,7 @@ pub(super) enum Failure {
     /// All headers together are longer than 32 KiB.
     #[error("the response's headers are longer than 32 KiB")]
     HeadTooLong,
-    /// Connected, and no answer.
+    /// Connected, and no answer, or no more of it.
     #[error("no response within the idle timeout of {}", show_duration(*.0))]
     NoAnswer(Duration),
     /// `Content-Length` promises more than came.

@@ -25,7 +25,7 @@ use super::access_log::Record;
 use super::exchange::{FromTarget, ToTarget};
 use super::failure::Failure;
 use super::group::Group;
-use crate::event::{Fact, Flow};
+use crate::event::{Fact, Flow, Serving};
 use crate::role::Node;
 use crate::role::config::ProtocolVersion;
 use crate::role::http::{Duplex, empty, full, within};
@@ -199,6 +199,14 @@ impl Pool {
                 Ok(FromTarget::Response(head, Box::pin(body)))
             }
         }
+    }
+
+    /// A response stopped in the middle of its body.
+    fn broken_off(&self, flow: Flow, failure: &Failure) {
+        self.node.fact(Fact::Serving(Serving::BrokenOff {
+            flow,
+            cause: failure.to_string(),
+        }));
     }
 
     /// The idle connection that was used last and is still open.

@@ -162,14 +162,28 @@ impl Server {
             pending::<()>().await;
         }
         let bare = head.method == "HEAD" || matches!(reply.status, 204 | 304);
-        let whole = if bare { Vec::new() } else { body_of(&reply) };
+        let (pieces, every) = if bare {
+            Default::default()
+        } else {
+            pieces_of(&reply)
+        };
         self.node.fact(Fact::ResponseSent {
             flow,
             status: reply.status,
-            bytes: Some(whole.len() as u64),
+            bytes: Some(pieces.iter().map(|p| p.len() as u64).sum()),
         });
-        let (headers, trailers) = self.fields(&reply, whole.is_empty());
-        let body = Pieces::new(&self.node.clock, whole, trailers, &reply, open, ending);
+        let (headers, trailers) = self.fields(&reply, pieces.is_empty());
+        let body = Pieces {
+            clock: self.node.clock.clone(),
+            left: pieces,
+            every,
+            pause: None,
+            trailers: (!trailers.is_empty()).then_some(trailers),
+            fault: reply.delivery.fault.map(|f| f.how),
+            rested: false,
+            ending,
+            _open: open,
+        };
         let mut response = Response::new(Box::pin(body) as Body);
         // A lab file cannot ask for another status.
         *response.status_mut() =
@@ -215,13 +229,31 @@ fn gave_up() -> io::Error {
     io::Error::other("the application gave up")
 }
 
-/// The body, for gRPC with its prefix: a call that succeeds has a message, perhaps an empty one.
-fn body_of(reply: &Reply) -> Vec<u8> {
-    let body = content(&reply.body);
-    match &reply.grpc {
-        Some(end) if end.status == 0 || !body.is_empty() => grpc::prefixed(&body),
-        Some(_) | None => body,
+/// The body in its pieces, and the time between two: for gRPC messages with their prefix, of which a call that succeeds
+/// has one at least, perhaps an empty one.
+fn pieces_of(reply: &Reply) -> (VecDeque<Bytes>, Duration) {
+    let delivery = &reply.delivery;
+    let mut whole = content(&reply.body);
+    if let Some(end) = &reply.grpc
+        && (end.status == 0 || !whole.is_empty())
+    {
+        whole = grpc::prefixed(&whole);
+        if end.messages > 1 {
+            let message = Bytes::from(whole);
+            let all = (0..end.messages).map(|_| message.clone());
+            return (all.collect(), end.every);
+        }
     }
+    if let Some(Fault { after: Some(n), .. }) = delivery.fault {
+        whole.truncate(usize::try_from(n).unwrap_or(usize::MAX));
+    }
+    let (count, every) = delivery.pieces.unwrap_or_default();
+    let count = usize::try_from(count).unwrap_or(usize::MAX).max(1);
+    let size = whole.len().div_ceil(count).max(1);
+    let whole = Bytes::from(whole);
+    let starts = (0..whole.len()).step_by(size);
+    let pieces = starts.map(|at| whole.slice(at..whole.len().min(at + size)));
+    (pieces.collect(), every)
 }
 
 /// What HTTP cannot hold is left out: a lab file cannot ask for it.
@@ -251,39 +283,6 @@ struct Pieces {
     ending: Ending,
     /// The stream counts as open until the body is dropped.
     _open: Open,
-}
-
-impl Pieces {
-    fn new(
-        clock: &Clock,
-        mut whole: Vec<u8>,
-        trailers: HeaderMap,
-        reply: &Reply,
-        open: Open,
-        ending: Ending,
-    ) -> Self {
-        let delivery = &reply.delivery;
-        if let Some(Fault { after: Some(n), .. }) = delivery.fault {
-            whole.truncate(usize::try_from(n).unwrap_or(usize::MAX));
-        }
-        let (count, every) = delivery.pieces.unwrap_or_default();
-        let count = usize::try_from(count).unwrap_or(usize::MAX).max(1);
-        let size = whole.len().div_ceil(count).max(1);
-        let whole = Bytes::from(whole);
-        let starts = (0..whole.len()).step_by(size);
-        let left = starts.map(|at| whole.slice(at..whole.len().min(at + size)));
-        Self {
-            clock: clock.clone(),
-            left: left.collect(),
-            every,
-            pause: None,
-            trailers: (!trailers.is_empty()).then_some(trailers),
-            fault: delivery.fault.map(|f| f.how),
-            rested: false,
-            ending,
-            _open: open,
-        }
-    }
 }
 
 impl hyper::body::Body for Pieces {

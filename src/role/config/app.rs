@@ -123,6 +123,10 @@ pub struct Grpc {
     pub status: u8,
     /// Words about it; may be empty.
     pub message: String,
+    /// How often the body goes as a message of its own: a stream, unless once.
+    pub messages: u64,
+    /// From one message to the next.
+    pub every: Duration,
 }
 
 /// A body.
@@ -239,6 +243,8 @@ impl Reply {
             grpc: Some(Grpc {
                 status: 12,
                 message: "unknown method".into(),
+                messages: 1,
+                every: Duration::ZERO,
             }),
             ..Self::text(200, "")
         }

@@ -202,7 +202,9 @@ impl Body for TargetBody {
             Ok(Piece::End) => None,
             Err(failure) => {
                 // What was sent on cannot be taken back: the client's connection ends in the middle too.
-                self.connection = None;
+                if let Some(connection) = self.connection.take() {
+                    self.pool.broken_off(connection.flow, &failure);
+                }
                 Some(Err(cut(&failure)))
             }
         })

@@ -254,5 +254,20 @@ impl IdleTimer {
 
 /// An error of the stream, for a body that nobody can answer for any more.
 pub(super) fn cut(failure: &Failure) -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, failure.to_string())
+    let text = failure.to_string();
+    if let Failure::NoAnswer(_) = failure {
+        // Those who speak HTTP/2 through an ALB see this code when a stream was silent for the idle timeout.
+        let told = h2::Reason::PROTOCOL_ERROR.into();
+        return io::Error::new(io::ErrorKind::UnexpectedEof, Silent { text, told });
+    }
+    io::Error::new(io::ErrorKind::UnexpectedEof, text)
+}
+
+/// A body of which nothing more came; over HTTP/2 the client's stream is reset with the code of `told`.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct Silent {
+    text: String,
+    #[source]
+    told: h2::Error,
 }

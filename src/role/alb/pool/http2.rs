@@ -181,6 +181,7 @@ impl Pool {
         } else {
             Box::pin(Received {
                 pool: self.clone(),
+                flow,
                 stream,
                 under,
                 left: length,
@@ -332,6 +333,7 @@ struct Under {
 /// A response's body, as it comes; dropped before its end it resets its stream.
 struct Received {
     pool: Rc<Pool>,
+    flow: Flow,
     stream: h2::RecvStream,
     under: Under,
     /// Bytes to come, where the head told.
@@ -390,6 +392,9 @@ impl hyper::body::Body for Received {
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let piece = ready!(self.poll_piece(cx));
+        if let Err(failure) = &piece {
+            self.pool.broken_off(self.flow, failure);
+        }
         Poll::Ready(piece.map_err(|failure| cut(&failure)).transpose())
     }
 
