@@ -1,26 +1,25 @@
 //! Comments on the packets that matter, written into the capture while the run goes on: one sentence or two for a
 //! class. Only what the capture has shown so far is known here.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::rows::{end_name, end_names, speakers};
-use super::text::{millis, printable};
+use super::text::printable;
 use super::websocket;
-use crate::dissect::message::{Frame, Http2Kind, Message, TcpNote, TcpPart};
+use crate::dissect::message::{Frame, Http2Kind, Message};
 use crate::event::{Attack, CertificateDefect, DropCause, Event, Fact, Serving, What};
 use crate::expect::role_of;
 use crate::lab::plan::Plan;
 use crate::name::Name;
 use crate::role::config::Role;
 use crate::time::Instant;
-use crate::units::show_duration;
 use crate::wire::packet::Packet;
 
 mod alteration;
 mod attack;
+mod connection;
 mod cookies;
 mod dns;
 mod ended;
@@ -170,127 +169,6 @@ impl Annotator {
         said
     }
 
-    fn tcp(&mut self, frame: &Frame, ends: &Ends, plan: &Plan) -> Option<String> {
-        let tcp = frame.tcp?;
-        if let Some(text) = self.transport.window(frame, ends) {
-            return Some(text);
-        }
-        if let Some(text) = self.repeated(frame, tcp, ends) {
-            return Some(text);
-        }
-        let Ends { from, to, .. } = ends;
-        let port = frame.destination.port();
-        match tcp.part {
-            TcpPart::Syn => {
-                let opened_before = !self.connections.is_empty();
-                let own = self.connections.entry(way(frame)).or_default();
-                own.syn.get_or_insert(frame.at);
-                own.syns += 1;
-                Some(if opened_before && is_alb(plan, from) {
-                    format!(
-                        "A second TCP connection: {from} opens it to {to} port {port}, with addresses, ports and \
-                         sequence numbers of its own (TCP step 1 of 3, SYN). The user's connection ends at {from}. A \
-                         load balancer opens another one when no open connection to the target is idle."
-                    )
-                } else {
-                    format!(
-                        "TCP step 1 of 3, SYN: {from} asks {to} port {port} for a connection, and says where its \
-                         sequence numbers begin."
-                    )
-                })
-            }
-            TcpPart::SynAck => {
-                let (from_server, to_client) = way(frame);
-                self.connections
-                    .entry((to_client, from_server))
-                    .or_default()
-                    .answered = true;
-                if let Some(cookie) = self.transport.cookie(frame, ends) {
-                    return Some(format!("TCP step 2 of 3, SYN-ACK. {cookie}"));
-                }
-                Some(format!(
-                    "TCP step 2 of 3, SYN-ACK: {from} agrees, acknowledges the SYN, and says where its own sequence \
-                 numbers begin."
-                ))
-            }
-            TcpPart::HandshakeAck => {
-                let own = self.connections.entry(way(frame)).or_default();
-                let after = own.syn.map(|syn| {
-                    let trip = if own.syns == 1 {
-                        ": one round trip"
-                    } else {
-                        ""
-                    };
-                    format!(", {} ms after its SYN{trip}", millis(frame.at - syn))
-                });
-                Some(format!(
-                    "TCP step 3 of 3, ACK: the connection is open at {from}{}. No application data has been sent yet.",
-                    after.unwrap_or_default()
-                ))
-            }
-            // A forged one has a comment of its own.
-            TcpPart::Reset if !self.attacked(frame).is_empty() => None,
-            TcpPart::Reset => {
-                let told = self.transport.reset(frame, ends);
-                Some(told.unwrap_or_else(|| self.reset(frame, ends)))
-            }
-            TcpPart::Ack => self.challenge(frame, ends),
-            TcpPart::Data | TcpPart::Fin => None,
-        }
-    }
-
-    fn loses(&mut self, event: &Event) {
-        let What::Dropped { bytes, .. } = &event.what else {
-            return;
-        };
-        let Some(packet) = Packet::read(bytes) else {
-            return;
-        };
-        if let (Some((from, to)), Some(segment)) = (packet.ports(), packet.tcp())
-            && !segment.payload.is_empty()
-        {
-            let key = (from, to, segment.sequence, 2);
-            if let Entry::Vacant(place) = self.first_sent.entry(key) {
-                place.insert(event.at);
-                self.lost_before.insert(key);
-            }
-        }
-    }
-
-    fn repeated(&mut self, frame: &Frame, tcp: TcpNote, ends: &Ends) -> Option<String> {
-        let kind = match tcp.part {
-            TcpPart::Syn => 0,
-            TcpPart::SynAck => 1,
-            TcpPart::Data => 2,
-            TcpPart::Fin => 3,
-            TcpPart::HandshakeAck | TcpPart::Ack | TcpPart::Reset => return None,
-        };
-        let (from, to) = way(frame);
-        let sequence = Packet::read(&frame.bytes)?.tcp()?.sequence;
-        let key = (from, to, sequence, kind);
-        let first = *self.first_sent.entry(key).or_insert(frame.at);
-        // Where the first one was lost before any tap, only the loss tells that this is another.
-        let known = first < frame.at && self.lost_before.contains(&key);
-        if !tcp.retransmission && !known {
-            return None;
-        }
-        if tcp.part == TcpPart::Syn {
-            self.connections.entry((from, to)).or_default().syns += 1;
-        }
-        let after = if first < frame.at {
-            format!(" {} ms after the first time", millis(frame.at - first))
-        } else {
-            String::new()
-        };
-        let filtered = self.refusals.between(from, to).unwrap_or_default();
-        let queue = self.transport.why_again(frame, tcp.part, ends);
-        let why = self.loss.why(frame, ends);
-        Some(format!(
-            "Retransmission: sent again{after}, {why}.{filtered}{}",
-            queue.unwrap_or_default()
-        ))
-    }
-
     fn message(
         &mut self,
         message: &Message,
@@ -336,58 +214,6 @@ impl Annotator {
             Message::Icmp { text, .. } => Some(format!("ICMP from {from} to {to}: {text}.")),
         }
     }
-
-    fn reset(&self, frame: &Frame, ends: &Ends) -> String {
-        let Ends { from, to, .. } = ends;
-        let (source, destination) = way(frame);
-        if let Some(text) = self.refusals.reset(source, destination, from) {
-            return text;
-        }
-        let asked = self.connections.get(&(destination, source));
-        if asked.is_some_and(|c| !c.answered) {
-            return format!(
-                "RST: {from} refuses the connection; nothing listens on port {}.",
-                source.port()
-            );
-        }
-        if let Some(which) = self.loss.answered_by_reset(frame) {
-            return format!(
-                "RST: {from} knows no such connection any more; this answers {which}. {to} believes it if its number is \
-                 the very next one (RFC 5961 §3.2)."
-            );
-        }
-        format!("RST: {from} breaks the connection to {to} off; data on the way is thrown away.")
-    }
-
-    fn fin(&mut self, frame: &Frame, ends: &Ends) -> Option<String> {
-        let tcp = frame.tcp?;
-        let fin = Packet::read(&frame.bytes).and_then(|p| p.tcp().map(|t| t.flags.fin()));
-        if !fin.unwrap_or(tcp.part == TcpPart::Fin) || tcp.retransmission {
-            return None;
-        }
-        let (source, destination) = way(frame);
-        let known = self.connections.contains_key(&(source, destination));
-        let key = if known {
-            (source, destination)
-        } else {
-            (destination, source)
-        };
-        let own = self.connections.entry(key).or_default();
-        own.fins += 1;
-        let from = &ends.from;
-        Some(match own.fins {
-            1 => match self.idle.get(&(source, destination)) {
-                Some(after) => format!(
-                    "FIN: {from} closes the connection, on which nothing moved for {}: the idle timeout.",
-                    show_duration(*after)
-                ),
-                None => format!("FIN: {from} has sent all of its data on this connection."),
-            },
-            _ => format!(
-                "FIN: {from} has finished too; when this is acknowledged, the connection is closed."
-            ),
-        })
-    }
 }
 
 /// The two nodes of a frame.
@@ -417,6 +243,7 @@ fn is_alb(plan: &Plan, node: &str) -> bool {
 mod tests {
     use super::*;
     use crate::dissect::message::TlsKind;
+    use crate::dissect::message::{TcpNote, TcpPart};
     use crate::event::DropCause;
     use crate::expect::fixture;
 
