@@ -10,7 +10,7 @@ use crate::tls::config::{
     ClientCertificates, ClientTakes, ClientTls, ClockSkew, Group, KeyKind, MutualMode, Resumption,
     Revocation, RsaExtensions, ServerTakes, ServerTls, Suite, Validation, Validator, Version,
 };
-use crate::tls::policy::{self, policy};
+use crate::tls::policy::{self, Policy, policy};
 use crate::units::parse_duration;
 use crate::wire::tls::{suite_names, suite_number};
 
@@ -26,7 +26,7 @@ pub(super) fn client(table: &mut Fields<'_>, pki: &Pki<'_>) -> Option<ClientTls>
             let legacy = legacy(table, item, highest);
             (legacy.map(Some), Some(Spoken::usual()))
         }
-        None => (Some(None), spoken(table, versions)),
+        None => (Some(None), spoken(table, versions, Spoken::usual().suites)),
     };
     let alpn = table.or("alpn", http_1_1(), alpn);
     let resume_item = table.optional("resume");
@@ -162,7 +162,7 @@ pub(super) fn server(
     let certificates = table.or("certificates", Vec::new(), |i| {
         distinct(i, |c| pki.certificate_of(c))
     });
-    let accepted = accepted(table);
+    let accepted = accepted(table, owner);
     let protocols = match owner {
         Owner::LoadBalancer => vec!["h2".to_owned(), "http/1.1".to_owned()],
         Owner::App => http_1_1(),
@@ -295,12 +295,17 @@ impl Spoken {
 }
 
 /// Reads `groups`, `suites` and the extensions of RSA key exchange, which must go together with `tls`.
-fn spoken(table: &mut Fields<'_>, versions_item: Option<Item<'_>>) -> Option<Spoken> {
+/// Without `suites` they are the `usual` ones.
+fn spoken(
+    table: &mut Fields<'_>,
+    versions_item: Option<Item<'_>>,
+    usual: Vec<Suite>,
+) -> Option<Spoken> {
     let groups = table.or("groups", Group::usual(), |i| distinct(i, group));
     let suites_item = table.optional("suites");
     let suites = match suites_item {
         Some(item) => distinct(item, suite),
-        None => Some(Spoken::usual().suites),
+        None => Some(usual),
     };
     let ems_item = table.optional("extended-master-secret");
     let etm_item = table.optional("encrypt-then-mac");
@@ -358,12 +363,9 @@ fn spoken(table: &mut Fields<'_>, versions_item: Option<Item<'_>>) -> Option<Spo
     })
 }
 
-/// Reads a listener's `security-policy`, or else what it says for itself.
-fn accepted(table: &mut Fields<'_>) -> Option<(Option<String>, Spoken)> {
-    let Some(item) = table.optional("security-policy") else {
-        let versions = table.optional("tls");
-        return Some((None, spoken(table, versions)?));
-    };
+/// Reads a listener's `security-policy`, or else what it says for itself. A load balancer's that says neither has AWS's
+/// default policy; one that says something has the suites of that, unless it says those too.
+fn accepted(table: &mut Fields<'_>, owner: Owner) -> Option<(Option<String>, Spoken)> {
     let keys = [
         "tls",
         "groups",
@@ -371,6 +373,21 @@ fn accepted(table: &mut Fields<'_>) -> Option<(Option<String>, Spoken)> {
         "extended-master-secret",
         "encrypt-then-mac",
     ];
+    let Some(item) = table.optional("security-policy") else {
+        let default = match owner {
+            Owner::App => None,
+            Owner::LoadBalancer => policy(policy::DEFAULT),
+        };
+        let says = keys.map(|key| table.optional(key).is_some());
+        return match default {
+            Some(default) if !says.contains(&true) => Some(by_policy(default)),
+            default => {
+                let usual = default.map_or_else(|| Spoken::usual().suites, |p| p.spoken().suites);
+                let versions = table.optional("tls");
+                Some((None, spoken(table, versions, usual)?))
+            }
+        };
+    };
     let label = "expected one of the two: the policy says it all";
     refuse(table, &keys, label, |key| {
         format!("`{key}` stands beside a security policy")
@@ -381,6 +398,10 @@ fn accepted(table: &mut Fields<'_>) -> Option<(Option<String>, Spoken)> {
         item.unknown("security policy", names.iter().map(String::as_str));
         return None;
     };
+    Some(by_policy(policy))
+}
+
+fn by_policy(policy: Policy) -> (Option<String>, Spoken) {
     let policy::Spoken {
         versions,
         groups,
@@ -392,7 +413,7 @@ fn accepted(table: &mut Fields<'_>) -> Option<(Option<String>, Spoken)> {
         suites,
         rsa_extensions: RsaExtensions::default(),
     };
-    Some((Some(policy.name), spoken))
+    (Some(policy.name), spoken)
 }
 
 /// Versions that no engine here speaks: a client says hello in them, and no more.

@@ -86,6 +86,10 @@ pub fn policy(name: &str) -> Option<Policy> {
     Some(row.policy())
 }
 
+/// The policy of a listener that names none (AWS "Security policies for your Application Load Balancer"): the console's
+/// choice; by API and CloudFormation it is ELBSecurityPolicy-2016-08.
+pub const DEFAULT: &str = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09";
+
 /// The policy towards targets of a load balancer whose listener has the policy called `front` (AWS "Security policies
 /// for your Application Load Balancer", "Back-end security policies"). Without one it is taken for one with TLS 1.3.
 #[must_use]

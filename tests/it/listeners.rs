@@ -194,3 +194,34 @@ fn the_policy_behind_is_that_of_the_listener_that_forwards() {
         .collect();
     assert_eq!(versions, [("web".into(), 2), ("old".into(), 1)]);
 }
+
+/// A load balancer without a policy has AWS's default: AES-128 first, ML-KEM for those who can, no ChaCha20 in TLS 1.2.
+/// An application goes by rustls' order.
+#[test]
+fn without_a_policy_a_load_balancer_has_the_default_one() {
+    let agreed = |more: &str, node: &str| {
+        let outcome = run(&format!("{more}\n{}", visits(1)));
+        let found = facts(&outcome, node).find_map(|fact| match fact {
+            Fact::TlsEstablished { suite, group, .. } => Some((suite.clone(), group.clone())),
+            Fact::TlsFailed { error, .. } => Some((error.clone(), None)),
+            _ => None,
+        });
+        found.unwrap()
+    };
+    let browser = agreed("", "user");
+    assert_eq!(browser.0, "TLS_AES_128_GCM_SHA256");
+    assert_eq!(browser.1.as_deref(), Some("X25519"));
+    let modern = "node.user.browser.groups = [\"X25519MLKEM768\", \"X25519\"]";
+    assert_eq!(agreed(modern, "user").1.as_deref(), Some("X25519MLKEM768"));
+    let tls12 = "node.user.browser.tls = [\"1.2\"]";
+    assert_eq!(
+        agreed(tls12, "user").0,
+        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
+    );
+    let chacha = "node.user.browser.tls = [\"1.2\"]\nnode.user.browser.suites = \
+        [\"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256\"]";
+    assert!(agreed(chacha, "user").1.is_none());
+    // What a listener says for itself keeps the order of the default.
+    let own = "node.alb.alb.listener = [{ port = 443, certificate = \"your-app\", tls = [\"1.3\"], forward = \"web\" }]";
+    assert_eq!(agreed(own, "user").0, "TLS_AES_128_GCM_SHA256");
+}
