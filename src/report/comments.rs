@@ -211,7 +211,10 @@ impl Annotator {
                 }
                 Some(said)
             }
-            Message::Icmp { text, .. } => Some(format!("ICMP from {from} to {to}: {text}.")),
+            Message::Icmp { text, .. } => {
+                let behind = self.refusals.behind(frame).unwrap_or_default();
+                Some(format!("ICMP from {from} to {to}: {text}.{behind}"))
+            }
         }
     }
 }

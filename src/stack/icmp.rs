@@ -1,7 +1,6 @@
 //! What an ICMP error says about one of our flows. smoltcp's TCP never hears of them.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::wire::packet::{FlowKey, Icmp, protocol};
 
@@ -16,7 +15,7 @@ pub(super) fn unreachable_flow(message: &Icmp<'_>) -> Option<FlowKey> {
     if message.kind != UNREACHABLE || message.code == TOO_BIG {
         return None;
     }
-    quoted_flow(message.payload, protocol::TCP)
+    quoted_flow(message, protocol::TCP)
 }
 
 /// The same of a datagram, and what Linux tells the program whose socket is for that destination only (RFC 1122
@@ -27,7 +26,7 @@ pub(super) fn unreachable_datagram(message: &Icmp<'_>) -> Option<(FlowKey, io::E
     if message.kind != UNREACHABLE || message.code == TOO_BIG {
         return None;
     }
-    let flow = quoted_flow(message.payload, protocol::UDP)?;
+    let flow = quoted_flow(message, protocol::UDP)?;
     Some((
         flow,
         if message.code == PORT {
@@ -53,7 +52,7 @@ pub(super) fn too_big(message: &Icmp<'_>) -> Option<TooBig> {
         return None;
     }
     let quoted = message.payload;
-    let flow = quoted_flow(quoted, protocol::TCP)?;
+    let flow = quoted_flow(message, protocol::TCP)?;
     let header = usize::from(quoted[0] & 15) * 4;
     let sequence = quoted.get(header + 4..header + 8)?.try_into().ok()?;
     let mtu = match u16::from_be_bytes([message.rest[2], message.rest[3]]) {
@@ -79,21 +78,12 @@ const PLATEAUS: [u16; 10] = [
 /// What every link carries (RFC 791 §3.2).
 const MTU_MIN: u16 = 68;
 
-fn quoted_flow(quoted: &[u8], carried: u8) -> Option<FlowKey> {
-    let header = usize::from(quoted.first()? & 15) * 4;
-    let ports = quoted.get(header..header + 4)?;
-    if quoted[0] >> 4 != 4 || header < 20 || quoted[9] != carried {
-        return None;
-    }
-    let address = |at: usize| -> Option<IpAddr> {
-        let octets: [u8; 4] = quoted.get(at..at + 4)?.try_into().ok()?;
-        Some(Ipv4Addr::from(octets).into())
-    };
-    let port = |at: usize| u16::from_be_bytes([ports[at], ports[at + 1]]);
+fn quoted_flow(message: &Icmp<'_>, carried: u8) -> Option<FlowKey> {
+    let (protocol, from, to) = message.quoted_ends()?;
     // We sent the quoted packet: its source is our end.
-    Some(FlowKey {
-        local: SocketAddr::new(address(12)?, port(0)),
-        remote: SocketAddr::new(address(16)?, port(2)),
+    (protocol == carried).then_some(FlowKey {
+        local: from,
+        remote: to,
     })
 }
 

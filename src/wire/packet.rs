@@ -1,6 +1,6 @@
 //! A view of an IP packet and what it carries, and the key by which flows are told apart.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use etherparse::{IpNumber, IpSlice, TcpOptionElement, TcpSlice, UdpSlice};
 
@@ -131,6 +131,26 @@ pub struct Icmp<'a> {
     pub rest: [u8; 4],
     /// What follows: for errors the head of the packet they speak of.
     pub payload: &'a [u8],
+}
+
+impl Icmp<'_> {
+    /// Of an error: the protocol of the packet that it quotes, and that packet's source and destination with the first
+    /// four bytes behind its header as ports (RFC 792). `None` when it quotes no IPv4 packet so far.
+    #[must_use]
+    pub fn quoted_ends(&self) -> Option<(u8, SocketAddr, SocketAddr)> {
+        let quoted = self.payload;
+        let header = usize::from(quoted.first()? & 15) * 4;
+        let ports = quoted.get(header..header + 4)?;
+        if quoted[0] >> 4 != 4 || header < 20 {
+            return None;
+        }
+        let end = |at: usize, port: usize| -> Option<SocketAddr> {
+            let octets: [u8; 4] = quoted.get(at..at + 4)?.try_into().ok()?;
+            let port = u16::from_be_bytes([ports[port], ports[port + 1]]);
+            Some((Ipv4Addr::from(octets), port).into())
+        };
+        Some((quoted[9], end(12, 0)?, end(16, 2)?))
+    }
 }
 
 impl<'a> Packet<'a> {

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use crate::dissect::message::Frame;
 use crate::event::{DropCause, Event, PacketId, What};
 use crate::name::Name;
-use crate::wire::packet::Packet;
+use crate::wire::packet::{Packet, Transport};
 
 /// What was refused so far, with its reason.
 #[derive(Debug, Default)]
@@ -36,6 +37,7 @@ impl Refusals {
             (None, Some(link)) if *cause == DropCause::Outage => {
                 format!("the link {link} was down")
             }
+            (None, _) if by_router(*cause) => cause.to_string(),
             (None, _) => return,
         };
         self.last = Some((*packet, why.clone()));
@@ -60,6 +62,21 @@ impl Refusals {
         Some(format!("RST, sent by {node} in the name of {name}: {why}."))
     }
 
+    /// A sentence about an ICMP error: which packet it is about, and why that went no further.
+    pub(super) fn behind(&self, frame: &Frame) -> Option<String> {
+        let packet = Packet::read(&frame.bytes)?;
+        let Transport::Icmp(message) = &packet.transport else {
+            return None;
+        };
+        let (_, from, to) = message.quoted_ends()?;
+        let (node, why) = self.between.get(&(from, to))?;
+        Some(format!(
+            " It quotes a packet to {} port {}, which {node} dropped: {why}.",
+            to.ip(),
+            to.port()
+        ))
+    }
+
     /// A sentence, when a packet of this direction was refused, or what came back.
     pub(super) fn between(&self, from: SocketAddr, to: SocketAddr) -> Option<String> {
         if let Some((node, why)) = self.between.get(&(from, to)) {
@@ -67,5 +84,34 @@ impl Refusals {
         }
         let (node, why) = self.between.get(&(to, from))?;
         Some(format!(" What came back was dropped at {node}: {why}."))
+    }
+}
+
+/// Whether a router dropped it, which the cause alone explains.
+const fn by_router(cause: DropCause) -> bool {
+    match cause {
+        DropCause::NoRoute
+        | DropCause::HostGone
+        | DropCause::TooBig
+        | DropCause::TimeToLive
+        | DropCause::NatUntranslated
+        | DropCause::NoPublicAddress => true,
+        DropCause::Loss
+        | DropCause::DropNth(_)
+        | DropCause::QueueFull
+        | DropCause::Outage
+        | DropCause::Checksum
+        | DropCause::NotForUs
+        | DropCause::SynQueueFull
+        | DropCause::AcceptQueueFull
+        | DropCause::Malformed
+        | DropCause::FinGuard
+        | DropCause::OutsideWindow
+        | DropCause::Challenged
+        | DropCause::SecurityGroup
+        | DropCause::NetworkAcl
+        | DropCause::NatIdle
+        | DropCause::NatPorts
+        | DropCause::TrackingFull => false,
     }
 }
