@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 
 use super::{Annotator, Ends, is_alb, way};
+use crate::dissect::field::Value;
 use crate::dissect::message::{Frame, TcpNote, TcpPart};
 use crate::event::{Event, What};
 use crate::lab::plan::Plan;
@@ -75,7 +76,7 @@ impl Annotator {
                 let told = self.transport.reset(frame, ends);
                 Some(told.unwrap_or_else(|| self.reset(frame, ends)))
             }
-            TcpPart::Ack => self.challenge(frame, ends),
+            TcpPart::Ack => self.challenge(frame, ends).or_else(|| noted(frame, ends)),
             TcpPart::Data | TcpPart::Fin => None,
         }
     }
@@ -183,4 +184,23 @@ impl Annotator {
             ),
         })
     }
+}
+
+/// What the dissection says of an acknowledgment without data.
+fn noted(frame: &Frame, ends: &Ends) -> Option<String> {
+    let Ends { from, to } = ends;
+    if frame.fields.has("tcp.analysis.keep_alive") {
+        return Some(format!(
+            "Keep-alive (RFC 1122 §4.2.3.6): {from} asks whether {to} is still there, with a number that {to} has \
+             acknowledged already."
+        ));
+    }
+    let mut numbers = frame.fields.all("tcp.analysis.duplicate_ack_num");
+    let Some(Value::Number(number)) = numbers.next() else {
+        return None;
+    };
+    Some(format!(
+        "Duplicate ACK, number {number}: what came to {from} was behind a gap, or there already, and {from} says again \
+         what it waits for. With the third, {to} takes it for lost (RFC 5681 §3.2)."
+    ))
 }
