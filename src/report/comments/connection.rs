@@ -199,8 +199,13 @@ fn noted(frame: &Frame, ends: &Ends) -> Option<String> {
     let Some(Value::Number(number)) = numbers.next() else {
         return None;
     };
+    let third = if *number == 3 {
+        " Three are the sign of a loss (RFC 5681 §3.2)."
+    } else {
+        ""
+    };
     Some(format!(
-        "Duplicate ACK, number {number}: what came to {from} was behind a gap, or there already, and {from} says again \
-         what it waits for. With the third, {to} takes it for lost (RFC 5681 §3.2)."
+        "Duplicate ACK, number {number}: what came to {from} was behind a gap, or there already, and {from} tells {to} again \
+         what it waits for.{third}"
     ))
 }
