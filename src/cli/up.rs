@@ -269,6 +269,7 @@ fn suggestions(plan: &Plan, node: &str) -> Vec<String> {
             | Action::Serve(_)
             | Action::Attack(_)
             | Action::Network(_)
+            | Action::Instance { .. }
             | Action::Publish { .. } => None,
         })
         .collect();

@@ -11,7 +11,7 @@ pub enum HealthState {
     Unhealthy,
     /// Taken out; requests under way may end.
     Draining,
-    /// Not registered.
+    /// It gets nothing: it is not registered, or what it is registered with does not use it.
     Unused,
 }
 
@@ -35,6 +35,8 @@ impl HealthState {
 /// Why a target is not healthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HealthReason {
+    /// Its registration is under way.
+    RegistrationInProgress,
     /// The first probes are under way.
     InitialHealthChecking,
     /// It answered with another status.
@@ -47,11 +49,19 @@ pub enum HealthReason {
     DeregistrationInProgress,
     /// It is not in the target group.
     NotRegistered,
+    /// No load balancer uses its target group, or none has a node in its availability zone.
+    NotInUse,
+    /// Its instance has been stopped.
+    InvalidState,
+    /// Its address is that of a load balancer.
+    IpUnusable,
 }
 
 impl HealthReason {
-    /// All of them, with AWS's reason codes.
-    pub const WORDS: [(&'static str, Self); 6] = [
+    /// All of them, with AWS's reason codes. Two of AWS's are not here: Target.HealthCheckDisabled is for Lambda
+    /// functions, and what Elb.InternalError stands for does not happen.
+    pub const WORDS: [(&'static str, Self); 10] = [
+        ("Elb.RegistrationInProgress", Self::RegistrationInProgress),
         ("Elb.InitialHealthChecking", Self::InitialHealthChecking),
         ("Target.ResponseCodeMismatch", Self::ResponseCodeMismatch),
         ("Target.Timeout", Self::Timeout),
@@ -61,6 +71,9 @@ impl HealthReason {
             Self::DeregistrationInProgress,
         ),
         ("Target.NotRegistered", Self::NotRegistered),
+        ("Target.NotInUse", Self::NotInUse),
+        ("Target.InvalidState", Self::InvalidState),
+        ("Target.IpUnusable", Self::IpUnusable),
     ];
 
     /// AWS's reason code.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::decode::{Fields, Item};
 use super::error::advice;
 use super::roles::{Reader, own_port};
-use super::speech;
+use super::{speech, zones};
 use crate::role::config::{Action, Alb, Listener, ProtocolVersion, Role, TargetGroup};
 use crate::tls::config::ServerTakes;
 
@@ -36,6 +36,9 @@ impl Reader<'_, '_> {
             table.or("name", item.key.to_owned(), |i| i.prose(32))
         };
         let attributes = attributes::attributes(&mut table);
+        let zones = table.or("availability-zones", Vec::new(), |i| {
+            i.some(|zone| zones::zone(zone, self.network))
+        });
         let takes = table.or("takes", AlbTakes::default(), alb_takes);
         let server = takes
             .as_ref()
@@ -60,6 +63,8 @@ impl Reader<'_, '_> {
             name: name?,
             attributes,
             zone: zone.cloned(),
+            zones: zones?,
+            unused_groups: Vec::new(),
             target_groups: self.groups.iter().filter(wanted).cloned().collect(),
             listeners,
             takes_in: takes.inward,

@@ -253,6 +253,13 @@ pub enum Action {
     Attack(Attempt),
     /// The network itself changes.
     Network(Change),
+    /// The step's node, an EC2 instance, is stopped or started: it goes off or on, and load balancers are told.
+    Instance {
+        /// Which node: an index into the topology's.
+        node: usize,
+        /// Whether it runs from now on.
+        runs: bool,
+    },
     /// A name server answers with an address no more, or again.
     Publish {
         /// The address.

@@ -7,7 +7,7 @@ use super::network::{Network, Programs};
 use super::pki::Pki;
 use super::speech;
 use super::{alb, app, dns, intercept};
-use crate::role::config::{Browser, FileContent, Program, Role, TargetGroup};
+use crate::role::config::{Browser, FileContent, Listener, Program, Role, TargetGroup};
 
 /// Reads the programs of all nodes, and the table `target-group`.
 pub(super) fn read<'a>(
@@ -52,7 +52,31 @@ pub(super) fn read<'a>(
         ];
         roles.extend(of_node.into_iter().flatten().map(|role| (index, role)));
     }
+    join_balancers(&mut roles, &reader.groups);
     roles
+}
+
+/// What a node of a load balancer cannot know alone: the zones of its other nodes, and which target groups nobody uses.
+fn join_balancers(roles: &mut [(usize, Role)], groups: &[TargetGroup]) {
+    let mut used: BTreeSet<String> = BTreeSet::new();
+    let mut zones: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
+    for (_, role) in roles.iter() {
+        let Role::Alb(alb) = role else { continue };
+        let named = alb.listeners.iter().flat_map(Listener::groups);
+        used.extend(named.map(str::to_owned));
+        let of_this = zones.entry(alb.name.clone()).or_default();
+        of_this.insert(alb.zone.clone());
+    }
+    for (_, role) in roles {
+        let Role::Alb(alb) = role else { continue };
+        let unused = groups.iter().filter(|g| !used.contains(&g.name));
+        alb.unused_groups = unused.cloned().collect();
+        if alb.zones.is_empty() {
+            // A node of which nothing is said may be in any zone.
+            let all = zones.get(&alb.name).into_iter().flatten().cloned();
+            alb.zones = all.collect::<Option<Vec<_>>>().unwrap_or_default();
+        }
+    }
 }
 
 pub(super) struct Reader<'n, 'a> {

@@ -62,6 +62,25 @@ pub(super) fn timeline(root: &mut Fields<'_>) -> Vec<(Milestone, Duration)> {
     rows
 }
 
+/// What becomes of the machine itself, when the step says so: `{ power = "off" }`, `{ instance = "stop" }`.
+fn machine(action: &mut Fields<'_>, node: usize) -> Option<Option<Action>> {
+    let keys = ["power", "instance"];
+    if keys.map(|key| action.optional(key).is_some()) == [false; 2] {
+        return None;
+    }
+    let item = action.exactly_one(&keys);
+    Some(item.and_then(|item| {
+        match item.key {
+            "power" => item
+                .one_of("state", &[("off", false), ("on", true)])
+                .map(|on| Action::Network(Change::Power { node, on })),
+            _ => item
+                .one_of("state change", &[("stop", false), ("start", true)])
+                .map(|runs| Action::Instance { node, runs }),
+        }
+    }))
+}
+
 fn step(
     item: Item<'_>,
     network: &Network<'_>,
@@ -101,19 +120,13 @@ fn step(
         return None;
     };
     let mut action = actor.fields()?;
-    if let Some(power) = action.optional("power") {
-        let on = power.one_of("state", &[("off", false), ("on", true)]);
+    let index = network.nodes.iter().position(|n| n.name == node.name)?;
+    if let Some(changed) = machine(&mut action, index) {
         action.finish();
-        let index = network.nodes.iter().position(|n| n.name == node.name);
-        let (node_index, on) = (index?, on?);
-        let change = Change::Power {
-            node: node_index,
-            on,
-        };
         return Some(Step {
             at: at?,
             node: node.name.clone(),
-            action: Action::Network(change),
+            action: changed?,
         });
     }
     if node.programs.program.is_some() {

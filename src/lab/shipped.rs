@@ -136,6 +136,8 @@ pub(super) const LABS: &[Shipped] = &embed![
     "vpc/zone-delay",
     "vpc/zone-delay.fixed",
     "alb/host-gone",
+    "alb/instance-stopped",
+    "alb/unused-targets",
     "alb/syn-dropped",
     "alb/syn-dropped.fixed",
     "dns/resolution",

@@ -104,6 +104,7 @@ fn is_elsewhere(topology: &Topology, node: usize, roles: &[(usize, Role)], steps
         | Action::Serve(_)
         | Action::Attack(_)
         | Action::Network(_)
+        | Action::Instance { .. }
         | Action::Publish { .. } => Vec::new(),
     });
     hosts.all(|host| host.parse().is_ok_and(|address: IpAddr| !balancer(address)))

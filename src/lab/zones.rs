@@ -59,7 +59,7 @@ fn pair(item: Item<'_>, network: &Network<'_>) -> Option<Declared> {
 }
 
 /// A zone that something is in.
-fn zone(item: Item<'_>, network: &Network<'_>) -> Option<String> {
+pub(super) fn zone(item: Item<'_>, network: &Network<'_>) -> Option<String> {
     let word = item.prose(32)?;
     let known = network.zones();
     if !known.contains(word.as_str()) {

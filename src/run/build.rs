@@ -10,6 +10,7 @@ use super::programs::{self, Machines};
 use crate::event::{Event, Trace, What};
 use crate::lab::plan::{Action, Plan, Registration};
 use crate::name::Name;
+use crate::net::Change;
 use crate::rng::{Entropy, Seed};
 use crate::role::attacker::{Attacker, Ear};
 use crate::role::browser::{Browser, Destination};
@@ -277,6 +278,18 @@ pub(super) fn populate(
                 world.executor().spawn_foreground(async move {
                     clock.sleep(at).await;
                     control.change(change);
+                });
+            }
+            Action::Instance { node, runs } => {
+                let control = world.control();
+                let name = step.node.clone();
+                let balancers: Vec<_> = balancers.values().map(|(b, _)| b.clone()).collect();
+                world.executor().spawn_foreground(async move {
+                    clock.sleep(at).await;
+                    control.change(Change::Power { node, on: runs });
+                    for balancer in balancers {
+                        balancer.instance(&name, runs);
+                    }
                 });
             }
             Action::Publish { address, published } => {

@@ -38,6 +38,7 @@ pub(in crate::lab) fn target_group(item: Item<'_>, network: &Network<'_>) -> Opt
     let algorithm = table.or("algorithm", Algorithm::default(), |i| {
         i.one_of("algorithm", &ALGORITHMS)
     });
+    let registration_takes = table.or("registration-takes", Duration::ZERO, Item::duration);
     let slow_start_item = table.optional("slow-start");
     let slow_start = table.or("slow-start", Duration::ZERO, |i| {
         within(i, seconds(30), seconds(900))
@@ -70,6 +71,7 @@ pub(in crate::lab) fn target_group(item: Item<'_>, network: &Network<'_>) -> Opt
         health_check: health_check?,
         minimum_healthy: minimum_healthy?,
         algorithm: algorithm?,
+        registration_takes: registration_takes?,
         slow_start: slow_start?,
         stickiness: stickiness?,
         deregistration_delay: deregistration_delay?,
@@ -121,6 +123,7 @@ pub(in crate::lab) fn target(item: Item<'_>, network: &Network<'_>) -> Option<Ta
         node: network.nodes[index].name.clone(),
         address: (network.only_address(&item, index)?, port).into(),
         zone: network.nodes[index].zone.clone(),
+        is_load_balancer: network.nodes[index].programs.alb.is_some(),
     })
 }
 

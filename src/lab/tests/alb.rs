@@ -373,3 +373,49 @@ fn targets_come_and_leave_by_steps() {
         "`web` is not a target"
     );
 }
+
+#[test]
+fn a_load_balancer_knows_its_zones_and_who_is_not_used() {
+    let zones = |more: &str| {
+        let lab = with("forward = \"web\"", "targets = [\"web:80\"]");
+        alb(&format!("{lab}\n{more}")).zones
+    };
+    assert!(zones("").is_empty());
+    assert_eq!(zones("node.alb.az = \"a\""), ["a"]);
+    let both = "node.alb.az = \"a\"\nnode.web.az = \"b\"\nnode.alb.alb.availability-zones = [\"a\", \"b\"]";
+    let lab = small(&format!(
+        "node.alb.address.home = \"203.192.1.70\"\nnode.alb.alb.name = \"a\"\n{both}\n\
+         node.alb.alb.listener = [{{ port = 80, forward = \"web\" }}]\n\
+         target-group.web = {{ targets = [\"web:80\", \"alb:80\"], registration-takes = \"1 s\" }}\n\
+         target-group.old.targets = [\"web:80\"]"
+    ));
+    let found = alb(&lab);
+    assert_eq!(found.zones, ["a", "b"]);
+    let taken: Vec<bool> = found.target_groups[0]
+        .targets
+        .iter()
+        .map(|t| t.is_load_balancer)
+        .collect();
+    assert_eq!(taken, [false, true]);
+    assert_eq!(found.unused_groups[0].name, "old");
+    let unknown = lab.replace("zones = [\"a\", \"b\"]", "zones = [\"a\", \"c\"]");
+    assert_eq!(said(&unknown), "unknown availability zone `c`");
+}
+
+#[test]
+fn an_instance_is_stopped_or_started() {
+    let lab = with("forward = \"web\"", "targets = [\"web:80\"]");
+    let step = |what: &str| {
+        let other = format!("step = [{{ web = {{ {what} }} }}]");
+        lab.replace(
+            "step = [{ user = { get = \"http://203.192.1.60/\" } }]",
+            &other,
+        )
+    };
+    let last = plan(&step("instance = \"stop\"")).steps.pop().unwrap();
+    assert!(matches!(last.action, Step::Instance { runs: false, .. }));
+    let reboot = said(&step("instance = \"reboot\""));
+    assert_eq!(reboot, "unknown state change `reboot`");
+    let both = said(&step("instance = \"stop\", power = \"off\""));
+    assert_eq!(both, "`instance` is one too many");
+}

@@ -2,8 +2,10 @@
 //! one gets a request (AWS "Target groups for your Application Load Balancers").
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::choose::{Candidate, FULL, choose};
 use super::health::Health;
@@ -22,13 +24,24 @@ pub(super) struct Group {
     pub(super) config: TargetGroup,
     /// How TLS is spoken with its targets, or for their probes; `None` when it is with neither.
     tls: Option<Rc<ClientSetup>>,
-    /// The availability zone of this node of the load balancer.
-    zone: Option<String>,
+    at: Place,
     members: RefCell<Vec<Member>>,
+    /// Instances that are not running.
+    stopped: RefCell<BTreeSet<Name>>,
     /// How many there have been: their numbers.
     registered: Cell<u64>,
     /// Whether too few targets are healthy, so that all get requests.
     fail_open: Cell<bool>,
+}
+
+/// Where a node of the load balancer stands towards a target group.
+pub(super) struct Place {
+    /// The node's availability zone.
+    pub(super) zone: Option<String>,
+    /// Those that the load balancer is enabled in; empty where the lab names none.
+    pub(super) zones: Vec<String>,
+    /// Whether a rule of the load balancer names the group.
+    pub(super) in_use: bool,
 }
 
 /// A registered target, or one that is being taken out.
@@ -62,52 +75,149 @@ impl Group {
         node: Node,
         config: TargetGroup,
         tls: Option<Rc<ClientSetup>>,
-        zone: Option<String>,
+        at: Place,
     ) -> Rc<Self> {
         let targets = config.targets.clone();
         let group = Rc::new(Self {
             node,
             config,
             tls,
-            zone,
+            at,
             members: RefCell::default(),
+            stopped: RefCell::default(),
             registered: Cell::new(0),
             fail_open: Cell::new(false),
         });
         for target in targets {
-            group.register(target);
+            group.add(target, Duration::ZERO);
         }
         group
     }
 
     /// Registers a target: once, however often it is said. One that is being taken out is there a second time then.
     pub(super) fn register(self: &Rc<Self>, target: Target) {
+        self.add(target, self.config.registration_takes);
+    }
+
+    fn add(self: &Rc<Self>, target: Target, takes: Duration) {
         let there = |m: &Member| m.target.address == target.address && !m.is_draining();
         if self.members.borrow().iter().any(there) {
             return;
         }
-        let number = self.registered.get();
-        self.registered.set(number + 1);
-        let health = Health::new(self.config.health_check.is_some());
-        let address = target.address;
-        let name = target.node.clone();
-        let mut member = Member {
-            number,
+        let first = self.at_first(&target);
+        let at_once = takes.is_zero() || first.state == HealthState::Unused;
+        let member = Member {
+            number: self.number(),
+            health: if at_once {
+                first
+            } else {
+                Health::registering()
+            },
             target,
-            health,
             work: Rc::default(),
             credit: 0,
             slow_since: None,
         };
-        if health.is_healthy() {
-            member.slow_since = self.slow_start(&self.members.borrow());
-        }
         self.members.borrow_mut().push(member);
-        if let Some(check) = &self.config.health_check {
+        let last = self.members.borrow().len() - 1;
+        self.begin(last);
+        if !at_once {
+            let (group, number) = (self.clone(), self.members.borrow()[last].number);
+            self.node.executor.spawn(async move {
+                group.node.clock.sleep(takes).await;
+                group.registered(number);
+            });
+        }
+    }
+
+    /// A number that no member has had.
+    fn number(&self) -> u64 {
+        let number = self.registered.get();
+        self.registered.set(number + 1);
+        number
+    }
+
+    /// The health of a target that has just been registered.
+    fn at_first(&self, target: &Target) -> Health {
+        let zones = &self.at.zones;
+        let has_zone = |zone| zones.is_empty() || zones.contains(zone);
+        if !self.at.in_use || !target.zone.as_ref().is_none_or(has_zone) {
+            Health::unused(HealthReason::NotInUse)
+        } else if target.is_load_balancer {
+            Health::unused(HealthReason::IpUnusable)
+        } else if self.stopped.borrow().contains(&target.node) {
+            Health::unused(HealthReason::InvalidState)
+        } else {
+            Health::new(self.config.health_check.is_some())
+        }
+    }
+
+    /// A member begins as its health is: to be probed, to get requests, or neither.
+    fn begin(self: &Rc<Self>, index: usize) {
+        let mut members = self.members.borrow_mut();
+        let Member {
+            number,
+            ref target,
+            health,
+            ..
+        } = members[index];
+        let (name, address) = (target.node.clone(), target.address);
+        if health.is_healthy() {
+            let since = self.slow_start(&members[..index]);
+            let since = since.or_else(|| self.slow_start(&members[index + 1..]));
+            members[index].slow_since = since;
+        }
+        drop(members);
+        if !health.is_healthy() {
             self.tell(name, address, health);
+        }
+        if health.reason == Some(HealthReason::InitialHealthChecking)
+            && let Some(check) = &self.config.health_check
+        {
             let probes = probe::keep_probing(self.clone(), number, address, check.clone());
             self.node.executor.spawn(probes);
         }
+    }
+
+    /// The registration of a member is complete.
+    fn registered(self: &Rc<Self>, number: u64) {
+        let mut members = self.members.borrow_mut();
+        let registering = |m: &Member| {
+            m.number == number && m.health.reason == Some(HealthReason::RegistrationInProgress)
+        };
+        let Some(index) = members.iter().position(registering) else {
+            return;
+        };
+        members[index].health = self.at_first(&members[index].target);
+        drop(members);
+        self.begin(index);
+    }
+
+    /// An instance has been stopped: its targets get nothing. Or it has been started: they are as if just registered.
+    pub(super) fn instance(self: &Rc<Self>, node: &Name, is_running: bool) {
+        let changed = if is_running {
+            self.stopped.borrow_mut().remove(node)
+        } else {
+            self.stopped.borrow_mut().insert(node.clone())
+        };
+        if !changed {
+            return;
+        }
+        let count = self.members.borrow().len();
+        for index in 0..count {
+            let mut members = self.members.borrow_mut();
+            let member = &mut members[index];
+            let health = self.at_first(&member.target);
+            if member.target.node != *node || member.is_draining() || member.health == health {
+                continue;
+            }
+            member.health = health;
+            // What goes on for the old number ends.
+            member.number = self.number();
+            drop(members);
+            self.begin(index);
+        }
+        self.look_at_health();
     }
 
     /// Takes a target out: no request goes to it any more; those under way may last for the deregistration delay.
@@ -233,8 +343,8 @@ impl Group {
     /// The targets that this node may use, healthy or not.
     fn usable(&self, members: &[Member]) -> Vec<usize> {
         let usable = members.iter().enumerate().filter(|(_, m)| {
-            let near = self.config.cross_zone || m.target.zone == self.zone;
-            near && !m.is_draining()
+            let near = self.config.cross_zone || m.target.zone == self.at.zone;
+            near && m.is_in_service()
         });
         usable.map(|(i, _)| i).collect()
     }
@@ -294,7 +404,7 @@ impl Group {
         let members = self.members.borrow();
         members
             .iter()
-            .any(|m| m.number == number && !m.is_draining())
+            .any(|m| m.number == number && m.is_in_service())
     }
 
     /// How TLS is spoken with its targets; `None` when requests go to them in plain text.
@@ -376,5 +486,13 @@ impl Group {
 impl Member {
     fn is_draining(&self) -> bool {
         self.health.state == HealthState::Draining
+    }
+
+    /// Whether it may get requests, if not for its health.
+    fn is_in_service(&self) -> bool {
+        match self.health.state {
+            HealthState::Initial | HealthState::Healthy | HealthState::Unhealthy => true,
+            HealthState::Draining | HealthState::Unused => false,
+        }
     }
 }

@@ -28,6 +28,24 @@ impl Health {
         }
     }
 
+    /// Of a target whose registration is under way.
+    pub(super) const fn registering() -> Self {
+        Self {
+            state: HealthState::Initial,
+            reason: Some(HealthReason::RegistrationInProgress),
+            in_a_row: 0,
+        }
+    }
+
+    /// Of a target that gets nothing, for this reason.
+    pub(super) const fn unused(reason: HealthReason) -> Self {
+        Self {
+            state: HealthState::Unused,
+            reason: Some(reason),
+            in_a_row: 0,
+        }
+    }
+
     pub(super) fn is_healthy(&self) -> bool {
         self.state == HealthState::Healthy
     }

@@ -25,6 +25,7 @@ use super::config::{Alb, ProtocolVersion, Target};
 
 use super::http::{Body, empty, response_head};
 use crate::event::{CertificateFacts, Fact, Flow, Serving};
+use crate::name::Name;
 use crate::stack::TcpStream;
 use crate::time::Instant;
 use crate::tls::client::ClientSetup;
@@ -138,6 +139,13 @@ impl LoadBalancer {
     pub fn deregister(&self, group: &str, target: &Target) {
         if let Some(group) = self.groups.get(group) {
             group.deregister(target.address);
+        }
+    }
+
+    /// An instance has been stopped, or started again: its targets are as their state allows.
+    pub fn instance(&self, node: &Name, is_running: bool) {
+        for group in self.groups.values() {
+            group.instance(node, is_running);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::choose::pick;
-use super::group::{Chosen, Group, NoTarget};
+use super::group::{Chosen, Group, NoTarget, Place};
 use super::rule::{Answer, RequestView, decide};
 use super::sticky::{self, Cookies};
 use crate::event::{Balancing, Fact, Flow};
@@ -25,12 +25,19 @@ pub(super) fn groups(
     config: &Alb,
     behind: &BTreeMap<String, Rc<ClientSetup>>,
 ) -> Groups {
-    let start = |group: &TargetGroup| {
-        let (tls, zone) = (behind.get(&group.name).cloned(), config.zone.clone());
-        let started = Group::start(node.clone(), group.clone(), tls, zone);
+    let start = |group: &TargetGroup, in_use| {
+        let at = Place {
+            zone: config.zone.clone(),
+            zones: config.zones.clone(),
+            in_use,
+        };
+        let tls = behind.get(&group.name).cloned();
+        let started = Group::start(node.clone(), group.clone(), tls, at);
         (group.name.clone(), started)
     };
-    config.target_groups.iter().map(start).collect()
+    let used = config.target_groups.iter().map(|g| start(g, true));
+    let unused = config.unused_groups.iter().map(|g| start(g, false));
+    used.chain(unused).collect()
 }
 
 /// The rules of a listener at work.

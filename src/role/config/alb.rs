@@ -31,6 +31,10 @@ pub struct Alb {
     pub listeners: Vec<Listener>,
     /// The availability zone of the node, where the lab names one.
     pub zone: Option<String>,
+    /// The availability zones that it is enabled in. Empty where the lab names none: then it is in all.
+    pub zones: Vec<String>,
+    /// The target groups of the lab that no load balancer uses.
+    pub unused_groups: Vec<TargetGroup>,
     /// Where it forwards to.
     pub target_groups: Vec<TargetGroup>,
     /// Time between a request's arrival, decrypted, and the SYN or the request to the target.

@@ -23,6 +23,8 @@ pub struct TargetGroup {
     pub minimum_healthy: HealthyMinimum,
     /// How one is chosen.
     pub algorithm: Algorithm,
+    /// What it takes to register one more target; until then it is not probed.
+    pub registration_takes: Duration,
     /// For how long the share of a target that has just become healthy grows; zero is not at all.
     pub slow_start: Duration,
     /// Whether a client stays with its target.
@@ -97,6 +99,8 @@ pub struct Target {
     pub address: SocketAddr,
     /// Its availability zone, where the lab names one.
     pub zone: Option<String>,
+    /// Its address is that of a load balancer, and so cannot be used.
+    pub is_load_balancer: bool,
 }
 
 /// How the health of targets is checked (AWS "Health checks for your target groups").
