@@ -7,6 +7,7 @@ mod http1;
 mod http2;
 mod kept;
 mod raw;
+mod upload;
 mod websocket;
 
 use std::mem;

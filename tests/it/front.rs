@@ -500,20 +500,6 @@ fn the_log_counts_bodies() {
     assert!((20_000..20_500).contains(&sent), "{sent}");
 }
 
-/// Whatever the size of the body.
-#[test]
-fn bodies_that_stop_are_408_and_those_that_are_cut_400() {
-    for size in [9_u32, 2_000_000] {
-        let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n");
-        let part = "a".repeat(size as usize / 2 + 300_000 * usize::from(size > 9));
-        let part = format!("{head}{}", &part[..(size as usize - 1).min(part.len())]);
-        let stalled = run("", &[&part], 70);
-        assert_eq!(logged(&stalled).0, 408, "{size}");
-        let cut = run("", &[&part], 1);
-        assert_eq!(logged(&cut).0, 400, "{size}");
-    }
-}
-
 /// The limits of HTTP/1.1 hold over HTTP/2 too, and answers to what is longer are the load balancer's own.
 #[test]
 fn heads_of_http2_have_the_same_limits() {

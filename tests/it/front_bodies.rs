@@ -12,13 +12,18 @@ use tunlab::run::{Outcome, Run};
 
 use crate::front::{MONITOR, at_the_application, facts, logged, run, statuses};
 
-/// Runs a lab on the three-tier base, whose browser and load balancer speak `alpn` with each other over TLS.
+/// Runs a lab on the three-tier base, whose browser and load balancer speak `alpn` with each other over TLS, or, with
+/// `http/1.1`, HTTP in plain text as well.
 fn browse(alpn: &str, more: &str, step: &str) -> Outcome {
+    // HTTP/2 to targets is for HTTPS listeners only.
+    let plain = match alpn {
+        "http/1.1" => ", { port = 80, forward = \"web\" }",
+        _ => "",
+    };
     let source = format!(
         "base = \"three-tier\"\ntitle = \"t\"\nlimit = \"300 s\"\ntarget-group.web.targets = [\"ec2-a:32768\"]\n\
          node.user.browser.alpn = [\"{alpn}\"]\n\
-         node.alb.alb.listener = [{{ port = 443, certificate = \"your-app\", alpn = [\"{alpn}\"], forward = \"web\" }}, \
-         {{ port = 80, forward = \"web\" }}]\n{more}\nstep = [{{ user = {step} }}]\n"
+         node.alb.alb.listener = [{{ port = 443, certificate = \"your-app\", alpn = [\"{alpn}\"], forward = \"web\" }}{plain}]\n{more}\nstep = [{{ user = {step} }}]\n"
     );
     let plan = parse("t.toml", &source).unwrap_or_else(|e| panic!("{e:?}"));
     Run::new(&plan, 1).without_packets().execute().unwrap()
@@ -69,6 +74,35 @@ fn a_body_that_stops_has_one_status_whatever_its_size() {
         assert_eq!(logged(&outcome).0, 400, "{size} {ends}");
         let failed = facts(&outcome, "alb").filter(|f| matches!(f, Fact::TargetFailed { .. }));
         assert_eq!(failed.count(), 0, "the target has done nothing wrong");
+    }
+}
+
+/// The same over HTTP/2, whatever the target speaks, and whether or not it has been asked already: who sends more of a
+/// body from time to time is served, who falls silent for the idle timeout gets 408.
+#[test]
+fn a_body_that_stops_over_http2_is_408_too() {
+    for version in ["HTTP1", "HTTP2"] {
+        for (size, at_once) in [("3 kB", "1 kB"), ("3 MB", "1 MB")] {
+            let uploads = |every: u32| {
+                let more = format!(
+                    "node.alb.alb.idle-timeout = \"5 s\"\ntarget-group.web.protocol-version = \"{version}\"\n\
+                     node.web-a.app.http2 = {}",
+                    version == "HTTP2"
+                );
+                let step = format!(
+                    "{{ request = {{ url = \"https://your-app.com/notification/health/check\", size = \"{size}\", \
+                     writes = {{ bytes = \"{at_once}\", every = \"{every} s\" }} }} }}"
+                );
+                browse("h2", &more, &step)
+            };
+            let slow = uploads(4);
+            assert_eq!(statuses(&slow), [200], "{version} {size}");
+            let stalled = uploads(20);
+            assert_eq!(statuses(&stalled), [408], "{version} {size}");
+            let entry = entry(&stalled);
+            assert_eq!(entry.elb_status, 408, "{version} {size}");
+            assert_eq!(entry.target_status, None);
+        }
     }
 }
 

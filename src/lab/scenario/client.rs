@@ -68,9 +68,15 @@ fn request<'a>(item: Item<'a>, url_item: &mut Option<Item<'a>>) -> Option<Ask> {
         Some(u32::try_from(limit).ok())
     });
     let retry = table.or("retry", false, Item::boolean);
-    let reads = table.or("reads", None, |i| reads(i).map(Some));
+    let reads = table.or("reads", None, |i| by_and_by(i, "read").map(Some));
+    let writes_item = table.optional("writes");
+    let writes = table.or("writes", None, |i| by_and_by(i, "written").map(Some));
     table.finish();
     let (url, mut body, mut headers) = (url?, body?, headers?);
+    if let (Some(item), None, false) = (writes_item, &body, grpc == Some(true)) {
+        let label = "expected a `body` or `size` beside it";
+        item.wrong_key("there is nothing to write slowly", label, None);
+    }
     if grpc? {
         // A call without a message has an empty one.
         body = Some(grpc::prefixed(&body.unwrap_or_default()));
@@ -98,6 +104,7 @@ fn request<'a>(item: Item<'a>, url_item: &mut Option<Item<'a>>) -> Option<Ask> {
         follow: follow?,
         retry: retry?,
         reads: reads?,
+        writes: writes?,
     })
 }
 
@@ -136,14 +143,14 @@ fn body(table: &mut Fields<'_>) -> Option<Option<Vec<u8>>> {
 }
 
 /// `{ bytes = "1 kB", every = "1 s" }`.
-fn reads(item: Item<'_>) -> Option<(usize, Duration)> {
+fn by_and_by(item: Item<'_>, done: &str) -> Option<(usize, Duration)> {
     let mut table = item.fields()?;
     let bytes = table.required("bytes", "\"1 kB\"");
     let bytes = bytes.and_then(|i| {
         let Bytes(n) = i.unit("a size", "\"1 kB\"")?;
         if n == 0 {
             let label = "expected a byte at least";
-            i.wrong("nothing is ever read", label, None);
+            i.wrong(format!("nothing is ever {done}"), label, None);
             return None;
         }
         usize::try_from(n).ok()

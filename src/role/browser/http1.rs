@@ -3,6 +3,7 @@
 use super::Browser;
 use super::exchange::Whole;
 use super::kept::Connection;
+use super::upload;
 use crate::event::{Answer, Fact, Flow};
 use crate::role::config::{Ask, Origin};
 use crate::role::http::{beside, send_all, within};
@@ -88,9 +89,12 @@ impl Browser {
             // Who says no before the body is not sent it.
             Some(head) => (head, false),
             None => {
-                out.extend_from_slice(body);
-                let sending = pin!(async move { send_all(&mut writer, &out).await.is_ok() });
-                let mut sending = sending;
+                let clock = &self.node.clock;
+                let sending = async move {
+                    let sent = upload::send(&mut writer, out, body, ask.writes, clock);
+                    sent.await.is_ok()
+                };
+                let mut sending = pin!(sending);
                 // A server may answer before it has everything.
                 let answer = final_head(inbox, &mut reader);
                 let (head, sent) = beside(sending.as_mut(), answer).await;

@@ -10,10 +10,11 @@ use hyper::header::{COOKIE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Request, Uri, Version};
 
 use super::exchange::whole;
+use super::upload;
 use super::{Browser, Opened};
 use crate::event::{Fact, Flow};
 use crate::role::config::Ask;
-use crate::role::http::{Body, Io, Timer, chain, close, empty, full, within};
+use crate::role::http::{Body, Io, Timer, chain, close, empty, within};
 use crate::role::http2::{Shared, Tasks};
 use crate::role::signal::Room;
 use crate::time::Instant;
@@ -176,7 +177,9 @@ impl Browser {
         {
             request = request.header(COOKIE, cookie);
         }
-        let body = ask.body.clone().map_or_else(empty, full);
+        let body = ask.body.clone().map_or_else(empty, |body| {
+            upload::body(body, ask.writes, &self.node.clock)
+        });
         let mut request = request.body(body).map_err(|e| chain(&e))?;
         let headers = request.headers_mut();
         for (name, value) in &ask.headers {

@@ -105,6 +105,8 @@ pub struct Ask {
     pub retry: bool,
     /// Reads so many bytes after each pause of so long.
     pub reads: Option<(usize, Duration)>,
+    /// Writes so many bytes of the body, and the next ones after a pause of so long.
+    pub writes: Option<(usize, Duration)>,
 }
 
 /// Bytes as they are, over TCP or TLS.

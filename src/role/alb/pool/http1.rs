@@ -78,7 +78,7 @@ pub(super) async fn exchange(
                 }
                 Poll::Pending => {
                     ready!(timer.poll(cx));
-                    return Poll::Ready(Err(Failure::NoAnswer(idle)));
+                    return Poll::Ready(Err(upload.silent(idle)));
                 }
             }
         }
@@ -152,6 +152,15 @@ impl Upload {
     /// Whether all of it was written.
     pub(super) const fn is_over(&self) -> bool {
         self.body.is_none() && self.written == self.out.len() && !self.broken
+    }
+
+    /// Why nothing moved: the client owes the rest of its request, or the target its answer.
+    fn silent(&self, idle: Duration) -> Failure {
+        if self.body.is_some() && self.written == self.out.len() && !self.broken {
+            Failure::RequestStalled
+        } else {
+            Failure::NoAnswer(idle)
+        }
     }
 
     /// Writes on. Ready when there is nothing more to write, or nobody to write to.

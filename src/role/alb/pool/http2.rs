@@ -123,7 +123,7 @@ impl Pool {
                 Poll::Ready(response) => Poll::Ready(response.map_err(|e| failed(e, earlier))),
                 Poll::Pending => {
                     ready!(timer.poll(cx));
-                    Poll::Ready(Err(Failure::NoAnswer(self.idle_timeout)))
+                    Poll::Ready(Err(upload.silent(self.idle_timeout)))
                 }
             }
         })

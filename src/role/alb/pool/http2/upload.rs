@@ -1,6 +1,7 @@
 //! A request's body on its way to a target, as far as the target's window lets it (RFC 9113 §5.2).
 
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use h2::{Reason, SendStream};
 use hyper::body::{Body as _, Bytes};
@@ -33,6 +34,15 @@ impl Upload {
 
     pub(super) const fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// Why nothing moved: the client owes the rest of its request, or the target its answer.
+    pub(super) fn silent(&self, idle: Duration) -> Failure {
+        if self.body.is_some() && self.data.is_empty() && !self.over {
+            Failure::RequestStalled
+        } else {
+            Failure::NoAnswer(idle)
+        }
     }
 
     /// Sends on. Ready when there is nothing more to send, or nobody to send it to.
