@@ -10,7 +10,7 @@ use super::key_log::KeyLog;
 use super::message::{TcpNote, TcpPart};
 use super::output::Output;
 use super::reassembly::Reassembly;
-use super::sequence::{Analysis, Finding, Late};
+use super::sequence::Analysis;
 use super::tls::Session;
 use super::web::Web;
 use crate::time::Instant;
@@ -66,6 +66,13 @@ impl Streams {
         let (syn, ack) = (segment.flags.syn(), segment.flags.ack());
 
         let before_data = segment.sequence.wrapping_sub(u32::from(!syn));
+        // The answer to a SYN that was sent again by a server that had forgotten the first one: what counts is the last
+        // answer, for Wireshark too.
+        if syn && ack && stream.bases[side].is_some_and(|base| base != before_data) {
+            stream.bases[side] = Some(before_data);
+            stream.directions[side] = Reassembly::default();
+            stream.analysis.begins_anew();
+        }
         let base = *stream.bases[side].get_or_insert(before_data);
         let acknowledgment = ack.then(|| {
             let number = segment.acknowledgment;
@@ -84,7 +91,7 @@ impl Streams {
             && !finding.keep_alive
             && stream.directions[side].has_seen(data_sequence, bytes);
         let note = TcpNote {
-            part: stream.part(side, segment, sequence, acknowledgment, now),
+            part: stream.part(side, segment, sequence, acknowledgment),
             data: bytes,
             retransmission: seen || finding.is_retransmission(),
             sequence,
@@ -98,7 +105,7 @@ impl Streams {
             &note,
             stream.window(side, segment),
         );
-        push_finding(out, &finding);
+        finding.push(out);
 
         // Also after a RST, which the other side may not have believed.
         let Stream {
@@ -128,6 +135,7 @@ impl Streams {
 
     fn find_or_add(&mut self, ends: (SocketAddr, SocketAddr), segment: &Segment<'_>) -> usize {
         let key = ordered(ends);
+        let mut analysis = Analysis::default();
         if let Some(index) = self.by_ends.get(&key) {
             let stream = &self.list[*index];
             let base = stream.bases[usize::from(stream.opener != ends.0)];
@@ -138,6 +146,7 @@ impl Streams {
             if !anew {
                 return *index;
             }
+            analysis.begins_anew();
         }
         self.list.push(Stream {
             opener: ends.0,
@@ -145,7 +154,7 @@ impl Streams {
             scales: [None; 2],
             syn_ack: false,
             established: false,
-            analysis: Analysis::default(),
+            analysis,
             directions: Default::default(),
             application: Application::new(ends),
         });
@@ -166,7 +175,6 @@ impl Stream {
         segment: &Segment<'_>,
         sequence: u32,
         acknowledgment: Option<u32>,
-        now: Instant,
     ) -> TcpPart {
         let flags = segment.flags;
         if flags.rst() {
@@ -185,9 +193,6 @@ impl Stream {
             && side == 0
             && sequence == 1
             && acknowledgment == Some(1);
-        if completes {
-            self.analysis.established(now);
-        }
         // Data from the opener completes the handshake too; no later ACK does then.
         self.established |= completes || (side == 0 && !segment.payload.is_empty());
         if !segment.payload.is_empty() {
@@ -284,28 +289,6 @@ pub(super) fn push_options(
     }
     if sack_permitted {
         out.present("tcp.options.sack_perm");
-    }
-}
-
-fn push_finding(out: &mut Output<'_>, finding: &Finding) {
-    if finding.lost_segment {
-        out.present("tcp.analysis.lost_segment");
-    }
-    if finding.keep_alive {
-        out.present("tcp.analysis.keep_alive");
-    }
-    if let Some(n) = finding.duplicate_ack {
-        out.present("tcp.analysis.duplicate_ack");
-        out.number("tcp.analysis.duplicate_ack_num", n);
-    }
-    match finding.late {
-        Some(Late::Fast) => out.present("tcp.analysis.fast_retransmission"),
-        Some(Late::Spurious) => out.present("tcp.analysis.spurious_retransmission"),
-        Some(Late::OutOfOrder) => out.present("tcp.analysis.out_of_order"),
-        Some(Late::Retransmission) | None => {}
-    }
-    if finding.is_retransmission() {
-        out.present("tcp.analysis.retransmission");
     }
 }
 

@@ -7,6 +7,7 @@
     reason = "tests may"
 )]
 
+mod analysis;
 mod balancing;
 mod cli;
 mod determinism;

@@ -5,6 +5,7 @@
     reason = "a test names what it expects, and passes over or panics at the rest"
 )]
 
+mod disorder;
 mod http2;
 mod judge;
 mod wire;
