@@ -89,6 +89,7 @@ impl Streams {
         let bytes = segment.payload.len();
         let seen = bytes > 0
             && !finding.keep_alive
+            && !finding.zero_window_probe
             && stream.directions[side].has_seen(data_sequence, bytes);
         let note = TcpNote {
             part: stream.part(side, segment, sequence, acknowledgment),

@@ -96,7 +96,8 @@ pub(super) fn reads(
 /// What one pair of eyes sees at one place, direction by direction, so that what stands across two packets is found.
 struct Seen<'a> {
     frames: Vec<&'a Frame>,
-    /// For each direction, data in order of arrival, without what was sent again; and what was unsealed of it.
+    /// For each direction, data in order of arrival, without what was sent again, as the byte of a keep-alive is and
+    /// mostly that of a window probe; and what was unsealed of it.
     streams: Vec<Stream<'a>>,
 }
 
@@ -105,9 +106,32 @@ struct Stream<'a> {
     bytes: Vec<u8>,
     /// Where each frame's bytes end.
     ends: Vec<(usize, &'a Frame)>,
+    /// The last window probe, whose byte may be part of it.
+    probe: Option<&'a Frame>,
 }
 
 impl<'a> Stream<'a> {
+    /// The data of a segment.
+    fn take(&mut self, frame: &'a Frame) {
+        if frame.fields.has("tcp.analysis.zero_window_probe") {
+            self.probe = Some(frame);
+            return;
+        }
+        if frame.fields.has("tcp.analysis.keep_alive") {
+            return;
+        }
+        let bytes = payload(&frame.bytes);
+        if let Some(probe) = self.probe.filter(|_| !bytes.is_empty()) {
+            self.probe = None;
+            let sequence = |f: &Frame| f.tcp.map(|t| t.sequence);
+            // Else the byte comes again here.
+            if sequence(probe).map(|n| n.wrapping_add(1)) == sequence(frame) {
+                self.push(payload(&probe.bytes), probe);
+            }
+        }
+        self.push(bytes, frame);
+    }
+
     fn push(&mut self, bytes: &[u8], frame: &'a Frame) {
         self.bytes.extend_from_slice(bytes);
         self.ends.push((self.bytes.len(), frame));
@@ -129,7 +153,7 @@ impl<'a> Seen<'a> {
                 continue;
             }
             let [wire, unsealed] = raw.entry((frame.source, frame.destination)).or_default();
-            wire.push(payload(&frame.bytes), frame);
+            wire.take(frame);
             unsealed.push(&frame.unsealed, frame);
         }
         Self {
@@ -201,6 +225,57 @@ mod tests {
         assert_eq!(found("session"), Some(2));
         assert_eq!(found("n=9"), Some(3));
         assert_eq!(found("session=8"), None);
+    }
+
+    #[test]
+    fn the_byte_of_a_probe_is_there_once() {
+        let run = fixture::main_lab();
+        // A segment with data, as the dissector marks it.
+        let segment = |sequence: u32, text: &str, asks: Option<&'static str>| {
+            let mut frame = run.frames.iter().find(|f| f.tcp.is_some()).unwrap().clone();
+            let tcp = etherparse::PacketBuilder::ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64)
+                .tcp(1, 2, sequence, 1000);
+            frame.bytes.clear();
+            tcp.write(&mut frame.bytes, text.as_bytes()).unwrap();
+            frame.tcp.as_mut().unwrap().sequence = sequence;
+            if let Some(field) = asks {
+                frame
+                    .fields
+                    .push(field, crate::dissect::field::Value::Present);
+            }
+            frame
+        };
+        let probe = Some("tcp.analysis.zero_window_probe");
+        let alive = Some("tcp.analysis.keep_alive");
+        for (frames, said) in [
+            (
+                vec![segment(4, "s", probe), segment(4, "sion=9", None)],
+                "session=9",
+            ),
+            (
+                vec![
+                    segment(4, "s", probe),
+                    segment(4, "s", probe),
+                    segment(4, "sion", None),
+                ],
+                "session",
+            ),
+            (
+                vec![segment(4, "s", probe), segment(5, "ion=9", None)],
+                "session=9",
+            ),
+            (
+                vec![segment(3, ".", alive), segment(4, "sion", None)],
+                "session",
+            ),
+        ] {
+            let first = segment(1, "ses", None);
+            let mut stream = Stream::default();
+            for frame in std::iter::once(&first).chain(&frames) {
+                stream.take(frame);
+            }
+            assert_eq!(String::from_utf8_lossy(&stream.bytes), said);
+        }
     }
 
     #[test]

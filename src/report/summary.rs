@@ -11,7 +11,10 @@ use crate::dissect::message::{
 };
 use crate::wire::packet::Packet;
 
+pub(super) use probe::probe;
+
 mod dns;
+mod probe;
 
 /// What a frame is, in one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,10 +159,8 @@ fn groups(frames: &[&Frame], websockets: &[Option<String>]) -> Vec<Vec<usize>> {
     let mut done = Vec::new();
     for (index, frame) in frames.iter().enumerate() {
         let Some(tcp) = frame.tcp else { continue };
-        if tcp.data == 0 || tcp.retransmission {
-            continue;
-        }
-        if websockets[index].is_some() {
+        let asks = probe(frame).is_some() && frame.messages.is_empty();
+        if tcp.data == 0 || tcp.retransmission || asks || websockets[index].is_some() {
             continue;
         }
         let here = open.entry(way(frame)).or_default();
@@ -267,6 +268,9 @@ fn title(frame: &Frame) -> String {
     if !names.is_empty() {
         let names = printable(&names.join(" + "));
         return if fin { format!("{names}, FIN") } else { names };
+    }
+    if let Some(asks) = probe(frame) {
+        return asks.into();
     }
     let Some(tcp) = frame.tcp else {
         return if frame.source.port() == 0 {

@@ -138,6 +138,19 @@ fn tls_13_is_read_with_secrets_and_opaque_without() {
 }
 
 #[test]
+fn what_is_sent_after_a_second_answer_to_a_syn_is_read() {
+    let mut capture = Capture::default();
+    let mut tcp = capture.connect(51_000, 80);
+    // The server has forgotten the first answer, and gives another.
+    tcp.renumber(1, 70_000);
+    capture.answer_syn(&mut tcp);
+    capture.send(&mut tcp, 1, b"HTTP/1.1 204 No Content\r\n\r\n", 10);
+    let frames = capture.dissect(WITH);
+    assert_eq!(story(&frames), ["204"]);
+    assert_eq!(selected(&frames, "tcp.analysis.reused_ports"), [4]);
+}
+
+#[test]
 fn tls_12_is_read_with_secrets_and_opaque_without() {
     let mut capture = Capture::default();
     capture.tls(TlsVersion::Tls12, None, 50_000, 1460);

@@ -119,6 +119,12 @@ impl Capture {
         tcp
     }
 
+    /// The server's SYN-ACK, from its present number on.
+    pub(super) fn answer_syn(&mut self, tcp: &mut Tcp) {
+        self.push(tcp.packet(1, b"", SYN | ACK));
+        tcp.next[1] = tcp.next[1].wrapping_add(1);
+    }
+
     pub(super) fn acknowledge(&mut self, tcp: &mut Tcp, side: usize) {
         self.push(tcp.packet(side, b"", ACK));
     }
@@ -415,6 +421,11 @@ fn payload(bytes: &[u8]) -> &[u8] {
 }
 
 impl Tcp {
+    /// `side` goes on from another number.
+    pub(super) const fn renumber(&mut self, side: usize, next: u32) {
+        self.next[side] = next;
+    }
+
     /// A segment from `side` with the present numbers.
     fn packet(&self, side: usize, data: &[u8], flags: u8) -> Vec<u8> {
         let (from, to) = if side == 0 {
