@@ -36,6 +36,12 @@ pub enum TcpDeed {
     TimeWaitReused,
     /// A connection could not be opened: every local port is taken towards this destination (EADDRNOTAVAIL).
     PortsExhausted,
+    /// A router has no room for packets of the connection as they are: they become smaller, and what was on its way is
+    /// sent again (RFC 1191 §6).
+    PathMtu {
+        /// What there is room for, in bytes of IP packet.
+        mtu: usize,
+    },
 }
 
 impl TcpDeed {
@@ -51,6 +57,7 @@ impl TcpDeed {
             Self::KeepAliveFailed { .. } => "keep-alive-failed",
             Self::TimeWaitReused => "time-wait-reused",
             Self::PortsExhausted => "ports-exhausted",
+            Self::PathMtu { .. } => "path-mtu",
         }
     }
 }
@@ -85,6 +92,10 @@ impl fmt::Display for TcpDeed {
             Self::PortsExhausted => {
                 f.write_str("no local port is free towards this destination: nothing is sent")
             }
+            Self::PathMtu { mtu } => write!(
+                f,
+                "an ICMP error says that the path carries packets of {mtu} bytes: smaller ones from now on"
+            ),
         }
     }
 }

@@ -23,6 +23,7 @@ mod connection;
 mod cookies;
 mod dns;
 mod ended;
+mod fate;
 mod filters;
 mod health;
 mod http1;
@@ -31,6 +32,8 @@ mod loss;
 mod targets;
 mod tls;
 mod transport;
+
+pub use fate::fate;
 
 /// Writes the comments of one capture, frame after frame in the capture's order.
 #[derive(Debug, Default)]
@@ -112,6 +115,7 @@ impl Annotator {
         self.refusals.event(event);
         self.failures.event(event);
         self.loses(event);
+        self.loss.event(event);
         if let What::Fact(Fact::Serving(Serving::IdleTimeout { flow, after })) = &event.what {
             self.idle.insert((flow.local, flow.remote), *after);
         }

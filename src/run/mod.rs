@@ -19,6 +19,7 @@ use crate::tls::random::Randomness;
 use crate::world::Ended;
 
 mod build;
+mod delayed;
 mod devices;
 mod files;
 mod live;
@@ -216,6 +217,7 @@ impl<'a> Run<'a> {
             plan.clone(),
             files,
             self.packets,
+            self.place == Place::Virtual,
         )));
         trace.attach(recording.clone());
         let foreign = plan.program().is_some();

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::delayed::Delayed;
 use super::files::Files;
 use crate::dissect::message::Frame;
 use crate::dissect::{Dissector, Sight};
 use crate::event::{Crossing, Direction, DropCause, Event, Fact, PacketId, Sink, TapId, What};
 use crate::expect::TapRecord;
 use crate::lab::plan::Plan;
-use crate::report::comments::Annotator;
+use crate::report::comments::{Annotator, fate};
 use crate::time::Instant;
 
 /// What has been recorded so far.
@@ -24,6 +25,8 @@ pub(super) struct Recording {
     /// In labs with real programs: kept until the end, when all secrets are known. A real server keeps its secrets to
     /// itself; ours come from the client, after the ServerHello that they must precede in a capture.
     held: Option<Vec<Held>>,
+    /// In virtual time: packets wait a little before they are written.
+    delayed: Option<Delayed>,
     /// There were more events than are kept.
     is_full: bool,
     /// Packets are not recorded at all.
@@ -40,13 +43,37 @@ pub(super) struct Recording {
 const EVENTS_MAX: usize = 100_000;
 
 /// A crossing that is held.
-struct Held {
-    at: Instant,
+pub(super) struct Held {
+    pub(super) at: Instant,
     tap: TapId,
     direction: Direction,
-    packet: PacketId,
+    pub(super) packet: PacketId,
     bytes: Vec<u8>,
-    lost: Option<DropCause>,
+    pub(super) lost: Option<DropCause>,
+}
+
+impl Held {
+    fn new(crossing: &Crossing<'_>) -> Self {
+        Self {
+            at: crossing.at,
+            tap: crossing.tap,
+            direction: crossing.direction,
+            packet: crossing.packet,
+            bytes: crossing.bytes.to_vec(),
+            lost: crossing.lost,
+        }
+    }
+
+    pub(super) fn crossing(&self) -> Crossing<'_> {
+        Crossing {
+            at: self.at,
+            tap: self.tap,
+            direction: self.direction,
+            packet: self.packet,
+            bytes: &self.bytes,
+            lost: self.lost,
+        }
+    }
 }
 
 /// One capture, seen with the secrets and without.
@@ -65,7 +92,8 @@ impl Eyes {
 }
 
 impl Recording {
-    pub(super) fn new(plan: Plan, files: Files, packets: bool) -> Self {
+    /// In virtual time (`waits`) packets may wait for what becomes of them; on devices whoever is killed leaves them all.
+    pub(super) fn new(plan: Plan, files: Files, packets: bool, waits: bool) -> Self {
         let taps = 0..plan.topology.nics.len();
         Self {
             taps: taps
@@ -79,6 +107,7 @@ impl Recording {
             tap_eyes: taps.map(|_| Eyes::new()).collect(),
             main_eyes: Some(Eyes::new()),
             held: plan.program().is_some().then(Vec::new),
+            delayed: waits.then(Delayed::default),
             deaf: !packets,
             plan: Some(plan),
             files,
@@ -89,14 +118,10 @@ impl Recording {
     /// Everything is known now: what was held is recorded.
     pub(super) fn complete(&mut self) {
         for held in self.held.take().unwrap_or_default() {
-            self.crossing(&Crossing {
-                at: held.at,
-                tap: held.tap,
-                direction: held.direction,
-                packet: held.packet,
-                bytes: &held.bytes,
-                lost: held.lost,
-            });
+            self.crossing(&held.crossing());
+        }
+        if let Some(delayed) = &mut self.delayed {
+            delayed.complete(&mut self.files);
         }
     }
 }
@@ -107,14 +132,7 @@ impl Sink for Recording {
             return;
         }
         if let Some(held) = &mut self.held {
-            held.push(Held {
-                at: crossing.at,
-                tap: crossing.tap,
-                direction: crossing.direction,
-                packet: crossing.packet,
-                bytes: crossing.bytes.to_vec(),
-                lost: crossing.lost,
-            });
+            held.push(Held::new(crossing));
             return;
         }
         let Some(plan) = &self.plan else { return };
@@ -136,7 +154,10 @@ impl Sink for Recording {
             self.main.push(frame);
             self.observed.push(eyes.observer.frame(crossing, name));
         }
-        self.files.packet(crossing, comments.as_deref());
+        match &mut self.delayed {
+            Some(delayed) => delayed.packet(Held::new(crossing), comments, &mut self.files),
+            None => self.files.packet(crossing, comments.as_deref()),
+        }
     }
 
     fn event(&mut self, event: &Event) {
@@ -144,11 +165,17 @@ impl Sink for Recording {
             for eyes in self.tap_eyes.iter_mut().chain(&mut self.main_eyes) {
                 eyes.holder.secret(line);
             }
-            self.files.secret(line);
+            match &mut self.delayed {
+                Some(delayed) => delayed.secret(line),
+                None => self.files.secret(line),
+            }
             self.secrets.push(line.clone());
         }
         if let What::Fact(fact) = &event.what {
             self.files.log(fact);
+        }
+        if let (Some(delayed), Some((packet, said))) = (&mut self.delayed, fate(event)) {
+            delayed.fate(packet, said);
         }
         self.annotator.event(event);
         // What happens once is kept whatever comes before it.

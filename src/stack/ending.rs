@@ -86,6 +86,7 @@ impl Stack {
         self.path_mtus
             .insert(message.flow.remote.ip(), (mtu, until));
         self.mark(id);
+        self.note(message.flow, TcpDeed::PathMtu { mtu });
     }
 
     /// Hands a connection that has come to TIME-WAIT over: its numbers are remembered, the rest is its program's, as

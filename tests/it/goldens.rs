@@ -1,13 +1,16 @@
 //! Every shipped lab without real programs runs, meets its expectations, and leaves the very bytes that are kept in `captures/`: the main
 //! capture and the ladder up to 64 KiB each, else its SHA-256. `TUNLAB_BLESS=1 cargo test goldens` writes them anew.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use tunlab::capture::reader::Capture;
+use tunlab::event::What;
 use tunlab::expect::judge;
 use tunlab::report::terminal;
-use tunlab::run::Run;
+use tunlab::run::{Outcome, Run};
 use tunlab::world::Ended;
 
 use crate::tools::virtual_labs;
@@ -50,6 +53,26 @@ fn compare(name: &str, bytes: &[u8], wrong: &mut Vec<String>) {
     }
 }
 
+/// Where a packet was last seen that does not arrive, the comment says why.
+fn unexplained(lab: &str, outcome: &Outcome, capture: &[u8], wrong: &mut Vec<String>) {
+    let capture = Capture::parse(capture).unwrap();
+    let last: BTreeMap<_, _> = capture.packets.iter().map(|p| (p.id, p)).collect();
+    for event in &outcome.events {
+        let What::Dropped { packet, cause, .. } = &event.what else {
+            continue;
+        };
+        let Some(seen) = last.get(&Some(*packet)).filter(|_| !cause.arrived()) else {
+            continue;
+        };
+        if !seen.comments.iter().any(|c| c.starts_with("Lost: ")) {
+            wrong.push(format!(
+                "{lab}: nothing says why packet {} is lost",
+                packet.0
+            ));
+        }
+    }
+}
+
 #[test]
 fn goldens() {
     let mut wrong = Vec::new();
@@ -66,6 +89,7 @@ fn goldens() {
         }
         let stem = name.rsplit('/').next().unwrap();
         let capture = fs::read(folder.path().join(format!("{stem}.pcapng"))).unwrap();
+        unexplained(name, &outcome, &capture, &mut wrong);
         let ladder = terminal::ladder_text(&record);
         for (kind, bytes) in [("pcapng", &capture[..]), ("txt", ladder.as_bytes())] {
             let (file, bytes) = keep(name, kind, bytes);

@@ -1,10 +1,13 @@
 //! Why something is sent again, and what a RST answers: acknowledgments as they came.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::Ends;
 use crate::dissect::message::{Frame, TcpPart};
+use crate::event::{Event, TcpDeed, What};
+use crate::time::Instant;
 use crate::wire::packet::Packet;
 
 /// From whom, to whom.
@@ -24,7 +27,22 @@ pub(super) struct Loss {
     acknowledged: BTreeMap<Way, Acknowledged>,
     /// The last packets: what they acknowledge, their numbers, and whether they carry data or FIN.
     last: BTreeMap<Way, VecDeque<(u32, usize, bool)>>,
+    /// What the path carries, as ICMP errors told the sender, and what it has sent again since, by sequence number.
+    path_mtu: BTreeMap<Way, Narrowed>,
 }
+
+/// A sender that was told of a narrower path.
+#[derive(Debug)]
+struct Narrowed {
+    at: Instant,
+    mtu: usize,
+    /// What it has sent again since, by sequence number.
+    again: BTreeSet<u32>,
+}
+
+/// For so long what is sent again for the first time is so because of the narrower path: no timer is faster (RFC 6298 has
+/// 1 s, Linux 200 ms).
+const AT_ONCE: Duration = Duration::from_millis(200);
 
 /// More are not remembered: a lab may stay up for days.
 const KEPT_MAX: usize = 65_536;
@@ -66,10 +84,40 @@ impl Loss {
         }
     }
 
+    pub(super) fn event(&mut self, event: &Event) {
+        if let What::Tcp {
+            flow,
+            deed: TcpDeed::PathMtu { mtu },
+        } = &event.what
+        {
+            let way = (flow.local, flow.remote);
+            let narrowed = Narrowed {
+                at: event.at,
+                mtu: *mtu,
+                again: BTreeSet::new(),
+            };
+            self.path_mtu.insert(way, narrowed);
+            while self.path_mtu.len() > KEPT_MAX {
+                self.path_mtu.pop_first();
+            }
+        }
+    }
+
     /// Why a segment is sent again, as a clause.
-    pub(super) fn why(&self, frame: &Frame, ends: &Ends) -> String {
+    pub(super) fn why(&mut self, frame: &Frame, ends: &Ends) -> String {
         let heard = self.acknowledged.get(&(frame.destination, frame.source));
         let sequence = Packet::read(&frame.bytes).and_then(|p| Some(p.tcp()?.sequence));
+        let told = self.path_mtu.get_mut(&(frame.source, frame.destination));
+        if let (Some(narrowed), Some(sequence)) = (told, sequence)
+            && frame.at < narrowed.at + AT_ONCE
+            && narrowed.again.insert(sequence)
+        {
+            let mtu = narrowed.mtu;
+            return format!(
+                "for an ICMP error has told {} that the path carries packets of {mtu} bytes (RFC 1191 §6.4)",
+                ends.from
+            );
+        }
         match heard {
             Some(heard) if heard.duplicates >= 3 && sequence == Some(heard.number) => format!(
                 "after three duplicate ACKs of {}: what is behind it arrives, and it seems lost (fast retransmit, RFC 5681 \

@@ -28,6 +28,10 @@ const KEPT_MAX: usize = 65_536;
 impl Transport {
     pub(super) fn event(&mut self, event: &Event) {
         match &event.what {
+            What::Tcp {
+                deed: TcpDeed::PathMtu { .. },
+                ..
+            } => {}
             What::Tcp { flow, deed } => {
                 self.deeds.insert((flow.local, flow.remote), *deed);
             }
@@ -108,7 +112,8 @@ impl Transport {
             | TcpDeed::CookieAccepted { .. }
             | TcpDeed::HalfOpenForgotten
             | TcpDeed::TimeWaitReused
-            | TcpDeed::PortsExhausted => None,
+            | TcpDeed::PortsExhausted
+            | TcpDeed::PathMtu { .. } => None,
         }
     }
 
