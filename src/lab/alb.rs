@@ -20,6 +20,23 @@ pub(super) use group::{target, target_group};
 /// Rules of a load balancer, the default ones not counted (AWS "Quotas for your Application Load Balancers").
 const RULES_MAX: usize = 100;
 
+/// Up to 32 letters, digits and hyphens, no hyphen at an end (AWS `CreateLoadBalancer`): it stands in the access log, whose
+/// fields have spaces between them.
+fn balancer_name(item: Item<'_>) -> Option<String> {
+    let name = item.prose(32)?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if !name.chars().all(fits) || name.starts_with('-') || name.ends_with('-') {
+        let label = "expected letters, digits and hyphens, no hyphen at an end";
+        item.wrong(
+            format!("`{name}` is not a load balancer's name"),
+            label,
+            None,
+        );
+        return None;
+    }
+    Some(name)
+}
+
 impl Reader<'_, '_> {
     /// The load balancer on a node, in the node's availability zone.
     pub(super) fn alb(
@@ -30,10 +47,14 @@ impl Reader<'_, '_> {
     ) -> Option<Role> {
         let mut table = item.fields()?;
         let name = if item.key == "alb" {
-            let name = table.required("name", "\"fl-production-alb\"");
-            name.and_then(|i| i.prose(32))
+            table.required("name", "\"fl-production-alb\"")
         } else {
-            table.or("name", item.key.to_owned(), |i| i.prose(32))
+            table.optional("name")
+        };
+        let name = match name {
+            Some(item) => balancer_name(item),
+            None if item.key == "alb" => None,
+            None => Some(item.key.to_owned()),
         };
         let attributes = attributes::attributes(&mut table);
         let zones = table.or("availability-zones", Vec::new(), |i| {

@@ -52,24 +52,35 @@ pub(super) fn read<'a>(
         ];
         roles.extend(of_node.into_iter().flatten().map(|role| (index, role)));
     }
-    join_balancers(&mut roles, &reader.groups);
+    join_balancers(&mut roles, network, &reader.groups);
     roles
 }
 
-/// What a node of a load balancer cannot know alone: the zones of its other nodes, and which target groups nobody uses.
-fn join_balancers(roles: &mut [(usize, Role)], groups: &[TargetGroup]) {
-    let mut used: BTreeSet<String> = BTreeSet::new();
+/// What a node of a load balancer cannot know alone: the zones of its other nodes, and which target groups nobody uses. One
+/// of them belongs to one load balancer (AWS "Target groups for your Application Load Balancers").
+fn join_balancers(roles: &mut [(usize, Role)], network: &Network<'_>, groups: &[TargetGroup]) {
+    let mut used: BTreeMap<String, String> = BTreeMap::new();
     let mut zones: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
-    for (_, role) in roles.iter() {
+    for (node, role) in roles.iter() {
         let Role::Alb(alb) = role else { continue };
-        let named = alb.listeners.iter().flat_map(Listener::groups);
-        used.extend(named.map(str::to_owned));
+        for group in alb.listeners.iter().flat_map(Listener::groups) {
+            let owner = used
+                .entry(group.to_owned())
+                .or_insert_with(|| alb.name.clone());
+            if let (true, Some(item)) = (*owner != alb.name, network.nodes[*node].programs.alb) {
+                let message = format!("`{}` forwards to target group `{group}`", alb.name);
+                let label = format!("expected another one: it belongs to `{owner}`");
+                item.wrong_key(message, label, None);
+                // Once is enough.
+                break;
+            }
+        }
         let of_this = zones.entry(alb.name.clone()).or_default();
         of_this.insert(alb.zone.clone());
     }
     for (_, role) in roles {
         let Role::Alb(alb) = role else { continue };
-        let unused = groups.iter().filter(|g| !used.contains(&g.name));
+        let unused = groups.iter().filter(|g| !used.contains_key(&g.name));
         alb.unused_groups = unused.cloned().collect();
         if alb.zones.is_empty() {
             // A node of which nothing is said may be in any zone.

@@ -187,7 +187,9 @@ pub(super) fn server(
             "a load balancer looks at the client's certificate at each connection".to_owned(),
         );
     }
-    let clients = clients_item.map_or(Some(None), |item| client_certificates(item, pki).map(Some));
+    let clients = clients_item.map_or(Some(None), |item| {
+        client_certificates(item, pki, owner).map(Some)
+    });
     let (policy, spoken) = accepted?;
     let certificate = certificate?;
     let excluded = [
@@ -226,7 +228,7 @@ pub(super) fn server(
 }
 
 /// Which certificates of clients a listener asks for.
-fn client_certificates(item: Item<'_>, pki: &Pki<'_>) -> Option<ClientCertificates> {
+fn client_certificates(item: Item<'_>, pki: &Pki<'_>, owner: Owner) -> Option<ClientCertificates> {
     let mut table = item.fields()?;
     let mode = table.or("mode", MutualMode::default(), |i| {
         i.one_of("mode", &MutualMode::WORDS)
@@ -247,7 +249,11 @@ fn client_certificates(item: Item<'_>, pki: &Pki<'_>) -> Option<ClientCertificat
     }
     let trust = table.required("trust", "[\"client-root\"]");
     let trust = trust.and_then(|i| i.some(|a| pki.authority_of(a)));
-    let required = table.or("required", true, Item::boolean);
+    let required = match owner {
+        Owner::App => table.or("required", true, Item::boolean),
+        // Its mode `verify` knows no other (AWS "Mutual authentication with TLS in Application Load Balancer").
+        Owner::LoadBalancer => Some(true),
+    };
     let advertises = table.or("advertise-ca-names", false, Item::boolean);
     table.finish();
     Some(ClientCertificates {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -225,7 +226,10 @@ pub(super) fn response_head<B>(response: Response<B>) -> (ResponseHead, B) {
     let head = ResponseHead {
         version: Version::Http11,
         status: parts.status.as_u16(),
-        reason: parts.status.canonical_reason().unwrap_or_default().into(),
+        reason: match parts.extensions.get::<ReasonPhrase>() {
+            Some(reason) => String::from_utf8_lossy(reason.as_bytes()).into_owned(),
+            None => parts.status.canonical_reason().unwrap_or_default().into(),
+        },
         fields: fields(&parts.headers, in_title_case),
     };
     (head, body)

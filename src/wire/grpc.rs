@@ -5,6 +5,14 @@ use std::fmt::Write as _;
 /// What the content type of its requests and responses begins with.
 pub const CONTENT_TYPE: &str = "application/grpc";
 
+/// Whether a content type is gRPC's: with the message's encoding behind `+`, or with parameters. gRPC-Web's is another
+/// one, of another protocol.
+#[must_use]
+pub fn is_content_type(value: &[u8]) -> bool {
+    let rest = value.strip_prefix(CONTENT_TYPE.as_bytes());
+    rest.is_some_and(|r| matches!(r.trim_ascii_start().first(), None | Some(b'+' | b';')))
+}
+
 /// The status, a number from 0 to 16, and words about it.
 pub const STATUS: &str = "grpc-status";
 const MESSAGE: &str = "grpc-message";
@@ -73,6 +81,27 @@ pub fn ending(status: u8, message: &str) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn grpc_web_is_another_protocol() {
+        for own in [
+            "application/grpc",
+            "application/grpc+proto",
+            "application/grpc;x=y",
+            "application/grpc ; x=y",
+        ] {
+            assert!(is_content_type(own.as_bytes()), "{own}");
+        }
+        for other in [
+            "application/grpc-web",
+            "application/grpc-web+proto",
+            "application/grpcs",
+            "text/plain",
+            "",
+        ] {
+            assert!(!is_content_type(other.as_bytes()), "{other}");
+        }
+    }
 
     #[test]
     fn a_message_stands_behind_its_length() {

@@ -9,7 +9,7 @@ use tunlab::run::{Outcome, Run};
 use tunlab::time::Instant;
 
 /// Runs the lab that says `more` over the base with three tiers, with seed 1.
-fn run(more: &str) -> Outcome {
+pub(crate) fn run(more: &str) -> Outcome {
     let source = format!("title = \"t\"\nbase = \"three-tier\"\n{more}\n");
     let plan = tunlab::lab::parse("x.toml", &source).unwrap_or_else(|e| panic!("{e:?}"));
     Run::new(&plan, 1).execute().unwrap()
@@ -22,7 +22,7 @@ fn fetches(n: usize) -> String {
     (1..=n).map(step).collect()
 }
 
-fn facts(outcome: &Outcome) -> impl Iterator<Item = (Instant, &str, &Fact)> {
+pub(crate) fn facts(outcome: &Outcome) -> impl Iterator<Item = (Instant, &str, &Fact)> {
     outcome.events.iter().filter_map(|e| {
         let What::Fact(fact) = &e.what else {
             return None;
@@ -32,7 +32,7 @@ fn facts(outcome: &Outcome) -> impl Iterator<Item = (Instant, &str, &Fact)> {
 }
 
 /// Who was chosen, and why, in order.
-fn chosen(outcome: &Outcome) -> Vec<(String, String)> {
+pub(crate) fn chosen(outcome: &Outcome) -> Vec<(String, String)> {
     let chosen = facts(outcome).filter_map(|(_, _, fact)| {
         let Fact::TargetChosen { target, reason, .. } = fact else {
             return None;
@@ -43,7 +43,7 @@ fn chosen(outcome: &Outcome) -> Vec<(String, String)> {
 }
 
 /// Statuses that the user got, with the moment in milliseconds.
-fn answers(outcome: &Outcome) -> Vec<(u64, u16)> {
+pub(crate) fn answers(outcome: &Outcome) -> Vec<(u64, u16)> {
     let got = facts(outcome).filter_map(|(at, node, fact)| {
         let Fact::ResponseReceived { status, .. } = fact else {
             return None;

@@ -442,8 +442,10 @@ fn a_change_of_protocol_that_nobody_asked_for_is_a_502() {
 
 #[test]
 fn nobody_is_given_a_tunnel() {
-    let outcome = run("", &["CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n"], 1);
+    let connect = "CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let outcome = run("", &[connect], 1);
     assert_eq!(logged(&outcome), (400, None));
+    assert_eq!(statuses(&outcome), [400], "the connection is closed");
     let source = "base = \"three-tier\"\ntitle = \"t\"\nnode.user.browser.alpn = [\"h2\"]\n\
         node.alb.alb.listener = [{ port = 443, certificate = \"your-app\", alpn = [\"h2\"], forward = \"web\" }]\n\
         step = [{ user = { request = { url = \"https://your-app.com/\", method = \"CONNECT\" } } }]\n";

@@ -25,6 +25,7 @@ mod openssl;
 mod over_tls;
 mod real;
 mod refusals;
+mod registration;
 mod seeds;
 mod stack;
 mod static_rsa;

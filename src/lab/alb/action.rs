@@ -5,14 +5,17 @@ use std::time::Duration;
 use crate::lab::decode::{Fields, Item};
 use crate::lab::roles::Reader;
 use crate::lab::tree::Kind;
-use crate::role::config::{Action, FixedResponse, Forward, Redirect, Weighted};
+use crate::role::config::{Action, FixedResponse, Forward, Redirect, StickinessKind, Weighted};
 use crate::units::show_duration;
 
 /// Target groups of one forward action.
 const GROUPS_MAX: usize = 5;
 
-/// What a template of a redirect can name.
-const TEMPLATES: [&str; 5] = ["protocol", "host", "port", "path", "query"];
+/// What the templates of a redirect can name, each (AWS "Listener rules for your Application Load Balancer", "Redirect
+/// actions").
+const IN_HOST: &[&str] = &["host"];
+const IN_PATH: &[&str] = &["host", "port", "path"];
+const IN_QUERY: &[&str] = &["protocol", "host", "port", "path", "query"];
 
 impl Reader<'_, '_> {
     /// The one action in `table`.
@@ -28,10 +31,14 @@ impl Reader<'_, '_> {
     /// `"web"`, `[{ group = "web", weight = 9 }, …]`, or `{ groups = […], stickiness = "1 h" }`.
     pub(super) fn forward(&self, item: Item<'_>, https: bool) -> Option<Forward> {
         match item.value.kind {
-            Kind::List(_) => Some(Forward {
-                groups: self.weighted(item, https)?,
-                stickiness: None,
-            }),
+            Kind::List(_) => {
+                let groups = self.weighted(item, https)?;
+                self.sticks(item, &groups, false)?;
+                Some(Forward {
+                    groups,
+                    stickiness: None,
+                })
+            }
             Kind::Table(_) => {
                 let mut table = item.fields()?;
                 let groups = table.required("groups", "[{ group = \"web\", weight = 9 }]");
@@ -40,15 +47,40 @@ impl Reader<'_, '_> {
                     within(i, Duration::from_secs(1), Duration::from_secs(604_800)).map(Some)
                 });
                 table.finish();
-                Some(Forward {
-                    groups: groups?,
-                    stickiness: stickiness?,
-                })
+                let (groups, stickiness) = (groups?, stickiness?);
+                self.sticks(item, &groups, stickiness.is_some())?;
+                Some(Forward { groups, stickiness })
             }
             Kind::Text(_) | Kind::Integer(_) | Kind::Float | Kind::Boolean(_) | Kind::Date(_) => {
                 Some(Forward::to(&self.group_of(item, https)?))
             }
         }
+    }
+
+    /// Where several groups share the requests, sessions stick to a target only if they stick to its group, and never by
+    /// the application's cookie (AWS "Sticky sessions for your Application Load Balancer"). `None` after a mistake.
+    fn sticks(&self, item: Item<'_>, groups: &[Weighted], to_group: bool) -> Option<()> {
+        if groups.len() < 2 {
+            return Some(());
+        }
+        for Weighted { group, .. } in groups {
+            let found = self.groups.iter().find(|g| g.name == *group);
+            let kind = found.and_then(|g| g.stickiness.as_ref()).map(|s| &s.kind);
+            let (message, label) = match kind {
+                Some(StickinessKind::Application(_)) => (
+                    format!("sessions of `{group}` stick by the application's cookie"),
+                    "expected one target group, for such sessions",
+                ),
+                Some(StickinessKind::LoadBalancer) if !to_group => (
+                    format!("sessions of `{group}` stick to a target, and not to the group"),
+                    "expected `stickiness` beside the groups, as in { groups = [\u{2026}], stickiness = \"1 h\" }",
+                ),
+                Some(StickinessKind::LoadBalancer) | None => continue,
+            };
+            item.wrong(message, label, None);
+            return None;
+        }
+        Some(())
     }
 
     fn weighted(&self, item: Item<'_>, https: bool) -> Option<Vec<Weighted>> {
@@ -106,10 +138,10 @@ fn redirect(item: Item<'_>, https: bool) -> Option<Redirect> {
     let status = table.or("status", 302, |i| i.integer(301..=302));
     let given = ["protocol", "host", "port", "path"].map(|key| (key, table.optional(key)));
     let protocol = table.or("protocol", "#{protocol}".to_owned(), protocol);
-    let host = table.or("host", "#{host}".to_owned(), |i| template(i, 1));
+    let host = table.or("host", "#{host}".to_owned(), |i| template(i, 1, IN_HOST));
     let port = table.or("port", "#{port}".to_owned(), port);
     let path = table.or("path", "/#{path}".to_owned(), |i| {
-        let path = template(i, 1)?;
+        let path = template(i, 1, IN_PATH)?;
         if !path.starts_with('/') {
             let label = "expected a path such as \"/new/#{path}\"";
             i.wrong(format!("`{path}` does not begin with a slash"), label, None);
@@ -117,7 +149,7 @@ fn redirect(item: Item<'_>, https: bool) -> Option<Redirect> {
         }
         Some(path)
     });
-    let query = table.or("query", "#{query}".to_owned(), |i| template(i, 0));
+    let query = table.or("query", "#{query}".to_owned(), |i| template(i, 0, IN_QUERY));
     let protocol_item = table.optional("protocol");
     table.finish();
     let redirect = Redirect {
@@ -169,7 +201,7 @@ fn port(item: Item<'_>) -> Option<String> {
 }
 
 /// Up to 128 visible ASCII characters, with `#{…}` for parts of the request's URL.
-fn template(item: Item<'_>, least: usize) -> Option<String> {
+fn template(item: Item<'_>, least: usize, known: &[&str]) -> Option<String> {
     let text = item.text()?;
     if !(least..=128).contains(&text.len()) || !text.chars().all(|c| c.is_ascii_graphic()) {
         let label = format!("expected {least} to 128 visible ASCII characters without spaces");
@@ -178,10 +210,12 @@ fn template(item: Item<'_>, least: usize) -> Option<String> {
     }
     for part in text.split("#{").skip(1) {
         let name = part.split_once('}').map(|(name, _)| name);
-        if !name.is_some_and(|n| TEMPLATES.contains(&n)) {
-            let label = "expected #{protocol}, #{host}, #{port}, #{path} or #{query}";
+        if !name.is_some_and(|n| known.contains(&n)) {
+            let known: Vec<String> = known.iter().map(|n| format!("#{{{n}}}")).collect();
+            let label = format!("expected {}", known.join(", "));
             let name = name.unwrap_or(part);
-            item.wrong(format!("`#{{{name}}}` stands for nothing"), label, None);
+            let message = format!("`#{{{name}}}` stands for nothing in `{}`", item.key);
+            item.wrong(message, label, None);
             return None;
         }
     }

@@ -41,6 +41,9 @@ pub(in crate::lab) fn target_group(item: Item<'_>, network: &Network<'_>) -> Opt
     let registration_takes = table.or("registration-takes", Duration::ZERO, Item::duration);
     let slow_start_item = table.optional("slow-start");
     let slow_start = table.or("slow-start", Duration::ZERO, |i| {
+        if i.duration()?.is_zero() {
+            return Some(Duration::ZERO);
+        }
         within(i, seconds(30), seconds(900))
     });
     let sticky_item = table.optional("stickiness");
@@ -52,6 +55,7 @@ pub(in crate::lab) fn target_group(item: Item<'_>, network: &Network<'_>) -> Opt
     table.finish();
     if let (Some(item), Some(algorithm)) = (slow_start_item, algorithm)
         && algorithm != Algorithm::RoundRobin
+        && slow_start.is_some_and(|s| !s.is_zero())
     {
         let label = "expected no `slow-start` beside this algorithm";
         let help = "a target's share grows with the algorithm `round-robin` only".to_owned();

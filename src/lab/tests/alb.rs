@@ -113,7 +113,8 @@ fn a_rule_keeps_the_limits() {
         ("priority = 1, path-pattern = [\"/\"], forward = [{ group = \"web\" }, { group = \"web\" }]".into(), "`web` is there twice"),
         ("priority = 1, path-pattern = [\"/\"], forward = { groups = [{ group = \"web\" }], stickiness = \"8 d\" }".into(), "`stickiness` is not a time"),
         ("priority = 1, path-pattern = [\"/\"], redirect = { host = \"#{host}\" }".into(), "the redirect changes nothing"),
-        ("priority = 1, path-pattern = [\"/\"], redirect = { path = \"/#{hots}\" }".into(), "`#{hots}` stands for nothing"),
+        ("priority = 1, path-pattern = [\"/\"], redirect = { path = \"/#{hots}\" }".into(), "`#{hots}` stands for nothing in `path`"),
+        ("priority = 1, path-pattern = [\"/\"], redirect = { host = \"#{path}\" }".into(), "`#{path}` stands for nothing in `host`"),
         ("priority = 1, path-pattern = [\"/\"], redirect = { path = \"a\" }".into(), "`a` does not begin with a slash"),
         ("priority = 1, path-pattern = [\"/\"], redirect = { status = 303, path = \"/a\" }".into(), "`status` is out of range"),
         ("priority = 1, path-pattern = [\"/\"], fixed-response = { status = 302 }".into(), "302 is no status of a fixed response"),
@@ -418,4 +419,49 @@ fn an_instance_is_stopped_or_started() {
     assert_eq!(reboot, "unknown state change `reboot`");
     let both = said(&step("instance = \"stop\", power = \"off\""));
     assert_eq!(both, "`instance` is one too many");
+}
+
+/// AWS "Sticky sessions for your Application Load Balancer".
+#[test]
+fn sessions_stick_to_a_target_only_where_they_stick_to_its_group() {
+    let both = "groups = [{ group = \"web\" }, { group = \"api\" }]";
+    let lab = |stickiness: &str, forward: &str| {
+        let group = format!("targets = [\"web:80\"], stickiness = {stickiness}");
+        with(&format!("forward = {forward}"), &group)
+    };
+    let own = "{ lasts = \"1 h\" }";
+    let applications = "{ cookie = \"SESSION\" }";
+    let loose = said(&lab(own, &format!("{{ {both} }}")));
+    assert_eq!(
+        loose,
+        "sessions of `web` stick to a target, and not to the group"
+    );
+    plan(&lab(own, &format!("{{ {both}, stickiness = \"1 h\" }}")));
+    let never = said(&lab(
+        applications,
+        &format!("{{ {both}, stickiness = \"1 h\" }}"),
+    ));
+    assert_eq!(never, "sessions of `web` stick by the application's cookie");
+    plan(&lab(applications, "\"web\""));
+}
+
+#[test]
+fn a_target_group_belongs_to_one_load_balancer() {
+    let lab = with("forward = \"web\"", "targets = [\"web:80\"]");
+    let second = |name: &str, group: &str| {
+        format!(
+            "{lab}\nnode.b.address.home = \"203.192.1.71\"\n\
+             node.b.alb = {{ name = \"{name}\", listener = [{{ port = 80, forward = \"{group}\" }}] }}"
+        )
+    };
+    plan(&second("b", "api"));
+    plan(&second("a", "web"));
+    assert_eq!(
+        said(&second("b", "web")),
+        "`b` forwards to target group `web`"
+    );
+    assert_eq!(
+        said(&second("my b", "api")),
+        "`my b` is not a load balancer's name"
+    );
 }

@@ -112,7 +112,7 @@ impl Probes {
 
 fn is_grpc(head: &HttpHead) -> bool {
     let mut headers = head.headers.iter();
-    headers.any(|(name, value)| name == "content-type" && value.starts_with(grpc::CONTENT_TYPE))
+    headers.any(|(name, value)| name == "content-type" && grpc::is_content_type(value.as_bytes()))
 }
 
 fn fin(frame: &Frame) -> bool {

@@ -1,6 +1,7 @@
 //! Answers the load balancer makes itself (AWS "Troubleshoot your Application Load Balancers").
 
-use hyper::header::{CONTENT_TYPE, DATE, HeaderValue, LOCATION, SERVER};
+use hyper::ext::ReasonPhrase;
+use hyper::header::{CONNECTION, CONTENT_TYPE, DATE, HeaderValue, LOCATION, SERVER};
 use hyper::{Response, StatusCode};
 
 use super::rule::Answer;
@@ -87,12 +88,18 @@ pub(super) fn answered(answer: Answer, date: UnixSeconds) -> Response<Body> {
     response
 }
 
+/// As load balancers of AWS call it. Where that is not the name of RFC 9110 it was seen on the wire: "503 Service
+/// Temporarily Unavailable", "504 Gateway Time-out".
+fn reason(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => "Service Temporarily Unavailable",
+        StatusCode::GATEWAY_TIMEOUT => "Gateway Time-out",
+        other => other.canonical_reason().unwrap_or_default(),
+    }
+}
+
 fn page(status: StatusCode) -> String {
-    let text = format!(
-        "{} {}",
-        status.as_u16(),
-        status.canonical_reason().unwrap_or_default()
-    );
+    let text = format!("{} {}", status.as_u16(), reason(status));
     format!(
         "<html>\r\n<head><title>{text}</title></head>\r\n<body>\r\n<center><h1>{text}</h1></center>\r\n</body>\r\n</html>\r\n"
     )
@@ -106,11 +113,15 @@ fn own(
 ) -> Response<Body> {
     let mut response = Response::new(full(body));
     *response.status_mut() = status;
+    let reason = ReasonPhrase::from_static(reason(status).as_bytes());
+    response.extensions_mut().insert(reason);
     let headers = response.headers_mut();
     headers.insert(SERVER, HeaderValue::from_static("awselb/2.0"));
     if let Ok(date) = date.to_http_date().try_into() {
         headers.insert(DATE, date);
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // Unless the connection ends with it, and where there is a word for that: HTTP/2 has none.
+    headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
     response
 }

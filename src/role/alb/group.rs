@@ -94,35 +94,47 @@ impl Group {
         group
     }
 
-    /// Registers a target: once, however often it is said. One that is being taken out is there a second time then.
+    /// Registers a target: once, however often it is said. One that is being taken out stays, as if it were new.
     pub(super) fn register(self: &Rc<Self>, target: Target) {
         self.add(target, self.config.registration_takes);
     }
 
     fn add(self: &Rc<Self>, target: Target, takes: Duration) {
-        let there = |m: &Member| m.target.address == target.address && !m.is_draining();
-        if self.members.borrow().iter().any(there) {
+        let mut members = self.members.borrow_mut();
+        let known = members
+            .iter()
+            .position(|m| m.target.address == target.address);
+        if known.is_some_and(|index| !members[index].is_draining()) {
             return;
         }
         let first = self.at_first(&target);
         let at_once = takes.is_zero() || first.state == HealthState::Unused;
-        let member = Member {
-            number: self.number(),
-            health: if at_once {
-                first
-            } else {
-                Health::registering()
-            },
-            target,
-            work: Rc::default(),
-            credit: 0,
-            slow_since: None,
+        let number = self.number();
+        let health = if at_once {
+            first
+        } else {
+            Health::registering()
         };
-        self.members.borrow_mut().push(member);
-        let last = self.members.borrow().len() - 1;
-        self.begin(last);
+        let index = known.unwrap_or(members.len());
+        match members.get_mut(index) {
+            // What goes on for the old number ends; requests under way go on.
+            Some(member) => {
+                member.number = number;
+                member.health = health;
+            }
+            None => members.push(Member {
+                number,
+                health,
+                target,
+                work: Rc::default(),
+                credit: 0,
+                slow_since: None,
+            }),
+        }
+        drop(members);
+        self.begin(index);
         if !at_once {
-            let (group, number) = (self.clone(), self.members.borrow()[last].number);
+            let group = self.clone();
             self.node.executor.spawn(async move {
                 group.node.clock.sleep(takes).await;
                 group.registered(number);
@@ -385,6 +397,9 @@ impl Group {
             return;
         }
         let health = members[index].health;
+        if !health.is_healthy() {
+            members[index].slow_since = None;
+        }
         if health.is_healthy() && !was_healthy {
             let (before, after) = members.split_at(index);
             let since = self.slow_start(before);
@@ -491,6 +506,11 @@ impl Member {
     /// Whether it may get requests, if not for its health.
     fn is_in_service(&self) -> bool {
         match self.health.state {
+            HealthState::Initial
+                if self.health.reason == Some(HealthReason::RegistrationInProgress) =>
+            {
+                false
+            }
             HealthState::Initial | HealthState::Healthy | HealthState::Unhealthy => true,
             HealthState::Draining | HealthState::Unused => false,
         }

@@ -258,24 +258,26 @@ fn new_trace_id(seconds: u64, random: [u8; 12]) -> String {
 }
 
 /// Without a `Root` from the client the load balancer makes one; with one it puts its own id before it, as `Self`,
-/// in place of any other `Self`.
+/// in place of any other `Self`. Other fields, which applications may add, are kept.
 fn trace_id(incoming: &Fields, id: String) -> String {
     let mut written = Vec::new();
     incoming.write(&mut written);
     let value = incoming
         .text(TRACE_ID)
         .filter(|_| written.len() <= TRACED_MAX);
-    match value {
-        Some(value) if value.split(';').any(|f| f.trim().starts_with("Root=")) => {
-            let kept: Vec<&str> = value
-                .split(';')
-                .map(str::trim)
-                .filter(|f| !f.is_empty() && !f.starts_with("Self="))
-                .collect();
-            format!("Self={id};{}", kept.join(";"))
-        }
-        _ => format!("Root={id}"),
-    }
+    let kept: Vec<&str> = value
+        .unwrap_or_default()
+        .split(';')
+        .map(str::trim)
+        .filter(|f| !f.is_empty() && !f.starts_with("Self="))
+        .collect();
+    let own = if kept.iter().any(|f| f.starts_with("Root=")) {
+        "Self"
+    } else {
+        "Root"
+    };
+    let kept: String = kept.iter().map(|f| format!(";{f}")).collect();
+    format!("{own}={id}{kept}")
 }
 
 #[cfg(test)]
@@ -391,7 +393,10 @@ mod tests {
         let sent = "Self=1-a-b;Root=1-c-d;CalledFrom=app";
         assert_eq!(trace(Some(sent), 0), "Self=1-x-y;Root=1-c-d;CalledFrom=app");
         assert_eq!(trace(Some(sent), TRACED_MAX), "Root=1-x-y");
-        assert_eq!(trace(Some("CalledFrom=app"), 0), "Root=1-x-y");
+        assert_eq!(
+            trace(Some("Self=1-a-b;CalledFrom=app"), 0),
+            "Root=1-x-y;CalledFrom=app"
+        );
     }
 
     #[test]

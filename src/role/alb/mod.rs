@@ -334,6 +334,7 @@ impl Front {
     ) -> Result<FromTarget, Refusal> {
         match request.head.method.as_str() {
             "TRACE" => return Err(Refusal::Method),
+            // Over HTTP/1.1 the front has refused it, and closes.
             "CONNECT" => return Err(Refusal::BadRequest("CONNECT asks for a tunnel".into())),
             _ => {}
         }
@@ -485,5 +486,5 @@ fn fits(version: ProtocolVersion, request: &Request) -> Result<(), Refusal> {
 /// Whether a request that came as HTTP/2 is one of gRPC.
 fn is_grpc(head: &RequestHead) -> bool {
     let kind = head.fields.get("content-type");
-    kind.is_some_and(|k| k.starts_with(grpc::CONTENT_TYPE.as_bytes()))
+    kind.is_some_and(grpc::is_content_type)
 }

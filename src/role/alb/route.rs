@@ -72,7 +72,7 @@ pub(super) struct Destination {
     pub(super) chosen: Chosen,
     pub(super) group: Rc<Group>,
     group_lasts: Option<u64>,
-    /// The application's cookie brought it here.
+    /// The client showed both cookies of a session, whatever became of its target.
     has_session: bool,
 }
 
@@ -193,8 +193,7 @@ impl Router {
             sticky::address_of(&content?)
         });
         let chosen = group.choose(wanted)?;
-        let stayed = wanted == Some(chosen.address);
-        Ok((chosen, stayed))
+        Ok((chosen, wanted.is_some()))
     }
 
     /// What the first valid cookie called `name`, or its twin, says.
@@ -228,14 +227,13 @@ impl Router {
                 lasts,
             }) => {
                 let begins = own.any(|field| sticky::sets(field, name));
-                let value = if begins {
+                // Each response of a session counts its time anew, and says where it goes on.
+                let value = if begins || to.has_session {
                     self.cookies.write(&address, lasts.as_secs())
                 } else {
                     None
                 };
-                if begins || !to.has_session {
-                    cookies.extend(self.application_cookies(value.as_deref()));
-                }
+                cookies.extend(self.application_cookies(value.as_deref()));
             }
         }
         cookies

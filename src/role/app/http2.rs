@@ -140,7 +140,7 @@ impl Server {
         let reply = choose(&self.config, &head, self.node.clock.now() - Instant::ZERO);
         let mut reply = reply.into_owned();
         let asked = head.fields.text("content-type").unwrap_or_default();
-        if reply.status == 404 && asked.starts_with(grpc::CONTENT_TYPE) {
+        if reply.status == 404 && grpc::is_content_type(asked.as_bytes()) {
             reply = Reply::unimplemented();
         }
         if !reply.delivery.early {

@@ -197,6 +197,9 @@ impl Front {
         if let Some(refusal) = unspoken(head) {
             return Err(refusal);
         }
+        if head.method == "CONNECT" {
+            return Err(Refusal::BadRequest("CONNECT asks for a tunnel".into()));
+        }
         if head.target.is_empty() {
             return Err(Refusal::BadRequest("the request line has no target".into()));
         }

@@ -57,6 +57,8 @@ impl Line {
         let coding = coding(asked, &head, &body);
         let until_close = coding == Coding::Plain(None) || asked.version == Version::Http09;
         let close = close || until_close;
+        let stays =
+            asked.version == Version::Http10 || head.fields.has_member("connection", "keep-alive");
         leave_connection(&mut head.fields);
         match coding {
             Coding::None => {}
@@ -73,7 +75,7 @@ impl Line {
         }
         if close {
             head.fields.push("Connection", "close");
-        } else if asked.version == Version::Http10 {
+        } else if stays {
             head.fields.push("Connection", "keep-alive");
         }
         head.version = Version::Http11;
