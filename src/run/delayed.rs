@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::files::Files;
+use super::files::{Comments, Files};
 use super::recording::Held;
-use crate::event::PacketId;
+use crate::event::{PacketId, TapId};
 
 /// A packet that is on its way for longer is written without a word on its fate.
 const WAITS: Duration = Duration::from_secs(10);
@@ -19,27 +19,35 @@ pub(super) struct Delayed {
     waiting: VecDeque<Waiting>,
     /// How many were written: the number of the first that waits.
     written: u64,
-    /// For each packet: its last sight in the main capture, by number.
-    last: BTreeMap<PacketId, u64>,
-    /// What became of those that do not arrive.
-    fates: BTreeMap<PacketId, String>,
+    /// For each packet that waits: its last sights, by number.
+    last: BTreeMap<PacketId, Sights>,
+}
+
+/// Where a packet was seen last.
+#[derive(Default)]
+struct Sights {
+    main: Option<u64>,
+    at: BTreeMap<TapId, u64>,
+    /// What became of it, when it does not arrive.
+    fate: Option<String>,
 }
 
 enum Waiting {
-    /// With its comments, when it belongs to the main capture.
-    Packet(Held, Option<Vec<String>>),
+    Packet(Held, Comments),
     /// A line of the key log.
     Secret(String),
 }
 
 impl Delayed {
     /// A packet passed a tap; what has waited for long enough is written.
-    pub(super) fn packet(&mut self, held: Held, comments: Option<Vec<String>>, files: &mut Files) {
+    pub(super) fn packet(&mut self, held: Held, comments: Comments, files: &mut Files) {
         let now = held.at;
-        if comments.is_some() {
-            let number = self.written + self.waiting.len() as u64;
-            self.last.insert(held.packet, number);
+        let number = self.written + self.waiting.len() as u64;
+        let sights = self.last.entry(held.packet).or_default();
+        if comments.main.is_some() {
+            sights.main = Some(number);
         }
+        sights.at.insert(held.tap, number);
         self.waiting.push_back(Waiting::Packet(held, comments));
         while let Some(first) = self.waiting.front() {
             let is_due = match first {
@@ -62,8 +70,8 @@ impl Delayed {
 
     /// What became of a packet that does not arrive, as a sentence.
     pub(super) fn fate(&mut self, packet: PacketId, said: String) {
-        if self.last.contains_key(&packet) {
-            self.fates.insert(packet, said);
+        if let Some(sights) = self.last.get_mut(&packet) {
+            sights.fate = Some(said);
         }
     }
 
@@ -80,19 +88,27 @@ impl Delayed {
             return;
         };
         self.written += 1;
-        match first {
-            Waiting::Secret(line) => files.secret(&line),
-            Waiting::Packet(held, mut comments) => {
-                if let Some(comments) = &mut comments
-                    && self.last.get(&held.packet) == Some(&number)
-                {
-                    self.last.remove(&held.packet);
-                    // A packet that its own link lost says so already.
-                    let fate = self.fates.remove(&held.packet);
-                    comments.extend(fate.filter(|_| held.lost.is_none()));
-                }
-                files.packet(&held.crossing(), comments.as_deref());
+        let (held, mut comments) = match first {
+            Waiting::Secret(line) => return files.secret(&line),
+            Waiting::Packet(held, comments) => (held, comments),
+        };
+        if let Some(sights) = self.last.get_mut(&held.packet) {
+            // A packet that its own link lost says so already.
+            let fate = sights.fate.as_ref().filter(|_| held.lost.is_none());
+            if sights.main == Some(number) {
+                comments
+                    .main
+                    .iter_mut()
+                    .for_each(|c| c.extend(fate.cloned()));
+            }
+            if sights.at.get(&held.tap) == Some(&number) {
+                comments.tap.extend(fate.cloned());
+                sights.at.remove(&held.tap);
+            }
+            if sights.at.is_empty() {
+                self.last.remove(&held.packet);
             }
         }
+        files.packet(&held.crossing(), &comments);
     }
 }

@@ -33,6 +33,15 @@ pub(super) struct Files {
     failed: Option<RunError>,
 }
 
+/// What is said of a packet.
+#[derive(Default)]
+pub(super) struct Comments {
+    /// In the main capture; `None` when it does not belong there.
+    pub(super) main: Option<Vec<String>>,
+    /// In the capture of its tap, which has seen other packets before it.
+    pub(super) tap: Vec<String>,
+}
+
 /// One capture file.
 struct Capture {
     /// `None` is the stream.
@@ -130,21 +139,31 @@ impl Files {
         });
     }
 
-    /// A packet passed a tap. `comments` go to the main capture; without them it does not belong there.
-    pub(super) fn packet(&mut self, crossing: &Crossing<'_>, comments: Option<&[String]>) {
+    /// Whether taps have captures of their own.
+    pub(super) fn of_taps(&self) -> bool {
+        self.captures.iter().any(|c| !c.main)
+    }
+
+    /// A packet passed a tap.
+    pub(super) fn packet(&mut self, crossing: &Crossing<'_>, comments: &Comments) {
         self.write_pending();
         for capture in &mut self.captures {
             let Some(&interface) = capture.interface_of.get(&crossing.tap.0) else {
                 continue;
             };
-            if capture.main && comments.is_none() {
+            let comments = if capture.main {
+                comments.main.as_deref()
+            } else {
+                Some(&comments.tap[..])
+            };
+            let Some(comments) = comments else {
                 continue;
-            }
+            };
             let packet = Packet {
                 // The NICs of a lab are few.
                 interface: interface as u32,
                 peer: self.peers[crossing.tap.0],
-                comments: comments.filter(|_| capture.main).unwrap_or_default(),
+                comments,
                 at: crossing.at,
                 direction: crossing.direction,
                 id: crossing.packet,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use super::files::Files;
+use super::files::{Comments, Files};
 use crate::dissect::message::Frame;
 use crate::dissect::{Dissector, Sight};
 use crate::event::{Crossing, Event, Sink, What};
@@ -96,6 +96,12 @@ impl Live {
         (frame, comments)
     }
 
+    fn tell(&mut self, event: &Event) {
+        for generation in &mut self.generations {
+            generation.annotator.event(event);
+        }
+    }
+
     fn say(&mut self, line: Option<String>) {
         if let (Some(line), Some(on_line)) = (line, &mut self.on_line) {
             on_line(&line);
@@ -119,12 +125,16 @@ impl Sink for Live {
         self.counts.all += 1;
         // A packet that is lost before it passes a tap of the main capture is told as an event.
         if !self.plan.in_main(crossing) {
-            self.files.packet(crossing, None);
+            self.files.packet(crossing, &Comments::default());
             return;
         }
         self.counts.main += 1;
         let (frame, comments) = self.look(crossing);
-        self.files.packet(crossing, Some(&comments));
+        let comments = Comments {
+            main: Some(comments),
+            ..Comments::default()
+        };
+        self.files.packet(crossing, &comments);
         let line = self.lines.packet(&frame, self.counts.main, &self.plan);
         self.say(line);
     }
@@ -137,17 +147,11 @@ impl Sink for Live {
                 }
                 self.files.secret(line);
             }
-            What::Dropped { .. } => self.counts.dropped += 1,
-            What::Fact(_) | What::Tcp { .. } => {
-                for generation in &mut self.generations {
-                    generation.annotator.event(event);
-                }
+            What::Dropped { .. } => {
+                self.counts.dropped += 1;
+                self.tell(event);
             }
-            What::Altered { .. } => {
-                for generation in &mut self.generations {
-                    generation.annotator.event(event);
-                }
-            }
+            What::Fact(_) | What::Tcp { .. } | What::Altered { .. } => self.tell(event),
             What::Limit { .. } | What::Computing { .. } => {}
         }
         let line = self.lines.event(event);

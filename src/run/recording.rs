@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::delayed::Delayed;
-use super::files::Files;
+use super::files::{Comments, Files};
 use crate::dissect::message::Frame;
 use crate::dissect::{Dissector, Sight};
 use crate::event::{Crossing, Direction, DropCause, Event, Fact, PacketId, Sink, TapId, What};
@@ -34,6 +34,8 @@ pub(super) struct Recording {
     /// What attackers sent: seen where it left, and in the main capture not once more where it arrives.
     forged: BTreeSet<PacketId>,
     annotator: Annotator,
+    /// For each tap whose capture is written.
+    tap_annotators: Vec<Annotator>,
     main_eyes: Option<Eyes>,
     tap_eyes: Vec<Eyes>,
 }
@@ -45,7 +47,7 @@ const EVENTS_MAX: usize = 100_000;
 /// A crossing that is held.
 pub(super) struct Held {
     pub(super) at: Instant,
-    tap: TapId,
+    pub(super) tap: TapId,
     direction: Direction,
     pub(super) packet: PacketId,
     bytes: Vec<u8>,
@@ -104,7 +106,12 @@ impl Recording {
                     observed: Vec::new(),
                 })
                 .collect(),
-            tap_eyes: taps.map(|_| Eyes::new()).collect(),
+            tap_eyes: taps.clone().map(|_| Eyes::new()).collect(),
+            tap_annotators: if files.of_taps() {
+                taps.map(|_| Annotator::default()).collect()
+            } else {
+                Vec::new()
+            },
             main_eyes: Some(Eyes::new()),
             held: plan.program().is_some().then(Vec::new),
             delayed: waits.then(Delayed::default),
@@ -139,9 +146,13 @@ impl Sink for Recording {
         let tap = crossing.tap.0;
         let name = plan.topology.nics[tap].name.as_str();
         let (eyes, record) = (&mut self.tap_eyes[tap], &mut self.taps[tap]);
-        record.frames.push(eyes.holder.frame(crossing, name));
+        let mut comments = Comments::default();
+        let frame = eyes.holder.frame(crossing, name);
+        if let Some(annotator) = self.tap_annotators.get_mut(tap) {
+            comments.tap = annotator.comment(&frame, plan);
+        }
+        record.frames.push(frame);
         record.observed.push(eyes.observer.frame(crossing, name));
-        let mut comments = None;
         if let Some(eyes) = &mut self.main_eyes
             && plan.in_main(crossing)
             && !self.forged.contains(&crossing.packet)
@@ -150,13 +161,13 @@ impl Sink for Recording {
                 self.forged.insert(crossing.packet);
             }
             let frame = eyes.holder.frame(crossing, name);
-            comments = Some(self.annotator.comment(&frame, plan));
+            comments.main = Some(self.annotator.comment(&frame, plan));
             self.main.push(frame);
             self.observed.push(eyes.observer.frame(crossing, name));
         }
         match &mut self.delayed {
             Some(delayed) => delayed.packet(Held::new(crossing), comments, &mut self.files),
-            None => self.files.packet(crossing, comments.as_deref()),
+            None => self.files.packet(crossing, &comments),
         }
     }
 
@@ -177,7 +188,9 @@ impl Sink for Recording {
         if let (Some(delayed), Some((packet, said))) = (&mut self.delayed, fate(event)) {
             delayed.fate(packet, said);
         }
-        self.annotator.event(event);
+        for annotator in self.tap_annotators.iter_mut().chain([&mut self.annotator]) {
+            annotator.event(event);
+        }
         // What happens once is kept whatever comes before it.
         let once = matches!(
             event.what,

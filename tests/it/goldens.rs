@@ -53,9 +53,9 @@ fn compare(name: &str, bytes: &[u8], wrong: &mut Vec<String>) {
     }
 }
 
-/// Where a packet was last seen that does not arrive, the comment says why.
-fn unexplained(lab: &str, outcome: &Outcome, capture: &[u8], wrong: &mut Vec<String>) {
-    let capture = Capture::parse(capture).unwrap();
+/// Where a capture saw a packet last that does not arrive, the comment says why.
+fn unexplained(file: &Path, outcome: &Outcome, wrong: &mut Vec<String>) {
+    let capture = Capture::read(file).unwrap();
     let last: BTreeMap<_, _> = capture.packets.iter().map(|p| (p.id, p)).collect();
     for event in &outcome.events {
         let What::Dropped { packet, cause, .. } = &event.what else {
@@ -65,9 +65,10 @@ fn unexplained(lab: &str, outcome: &Outcome, capture: &[u8], wrong: &mut Vec<Str
             continue;
         };
         if !seen.comments.iter().any(|c| c.starts_with("Lost: ")) {
+            let packet = packet.0;
             wrong.push(format!(
-                "{lab}: nothing says why packet {} is lost",
-                packet.0
+                "{}: nothing says why packet {packet} is lost",
+                file.display()
             ));
         }
     }
@@ -89,7 +90,11 @@ fn goldens() {
         }
         let stem = name.rsplit('/').next().unwrap();
         let capture = fs::read(folder.path().join(format!("{stem}.pcapng"))).unwrap();
-        unexplained(name, &outcome, &capture, &mut wrong);
+        for file in files_below(folder.path()) {
+            if file.extension().is_some_and(|e| e == "pcapng") {
+                unexplained(&file, &outcome, &mut wrong);
+            }
+        }
         let ladder = terminal::ladder_text(&record);
         for (kind, bytes) in [("pcapng", &capture[..]), ("txt", ladder.as_bytes())] {
             let (file, bytes) = keep(name, kind, bytes);
