@@ -255,7 +255,7 @@ fn suggestions(plan: &Plan, node: &str) -> Vec<String> {
                 Some(format!("curl {}", urls.join(" ")))
             }
             Action::Errand(errand) => {
-                let command = errand.as_curl()?;
+                let command = errand.as_command()?;
                 let words: Vec<String> = command.iter().map(|w| quoted(w)).collect();
                 Some(words.join(" "))
             }

@@ -25,7 +25,7 @@ pub(super) fn dissect(icmp: &Icmp<'_>, streams: &Streams, out: &mut Output<'_>) 
     out.messages.push(Message::Icmp {
         kind: icmp.kind,
         code: icmp.code,
-        text: text(icmp),
+        text: icmp.words(),
     });
     if matches!(icmp.kind, 3 | 4 | 5 | 11 | 12) {
         quoted(icmp.payload, streams, out);
@@ -34,34 +34,6 @@ pub(super) fn dissect(icmp: &Icmp<'_>, streams: &Streams, out: &mut Output<'_>) 
 
 const fn is_echo(kind: u8) -> bool {
     matches!(kind, 0 | 8)
-}
-
-fn text(icmp: &Icmp<'_>) -> String {
-    let [_, _, c, d] = icmp.rest;
-    let known = match (icmp.kind, icmp.code) {
-        (0, _) => "echo reply",
-        (8, _) => "echo request",
-        (3, 0) => "network unreachable",
-        (3, 1) => "host unreachable",
-        (3, 2) => "protocol unreachable",
-        (3, 3) => "port unreachable",
-        (3, 4) => {
-            let mtu = u16::from_be_bytes([c, d]);
-            return format!("fragmentation needed, MTU {mtu}");
-        }
-        (3, 5) => "source route failed",
-        (3, 6) => "network unknown",
-        (3, 7) => "host unknown",
-        (3, 9) => "network administratively prohibited",
-        (3, 10) => "host administratively prohibited",
-        (3, 13) => "communication administratively prohibited",
-        (5, _) => "redirect",
-        (11, 0) => "time exceeded in transit",
-        (11, 1) => "fragment reassembly time exceeded",
-        (12, _) => "parameter problem",
-        (kind, code) => return format!("ICMP type {kind}, code {code}"),
-    };
-    known.into()
 }
 
 /// Fields of the quoted packet, as far as the quotation goes. Wireshark shows them as it shows those of a packet of

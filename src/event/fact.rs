@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{
     AccessRecord, Attack, Balancing, CertificateDefect, CertificateFacts, ConnectionRecord,
-    CookieFact, DnsFact, Flow, FlowRecord, HandshakeKind, KeyAgreement, Mismatch, PreMaster,
-    Recovery, Serving,
+    CookieFact, DnsFact, Flow, FlowRecord, HandshakeKind, KeyAgreement, Mismatch, PingFact,
+    PreMaster, Recovery, Serving,
 };
 use crate::name::Name;
 use crate::time::UnixSeconds;
@@ -227,6 +227,8 @@ pub enum Fact {
     },
     /// Something happened to a client's cookies.
     Cookie(CookieFact),
+    /// Something happened to a client's echo requests.
+    Ping(PingFact),
     /// A connection was closed from this end: a FIN leaves once all data has.
     Closed(Flow),
     /// A real program was started.
@@ -377,6 +379,7 @@ impl Fact {
             | Self::Overheard { .. }
             | Self::Serving(_)
             | Self::Cookie(_)
+            | Self::Ping(_)
             | Self::AccessLogged(_)
             | Self::ConnectionLogged(_)
             | Self::NetworkChanged(_)

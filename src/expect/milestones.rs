@@ -187,6 +187,7 @@ pub(crate) const fn flow_of(fact: &Fact) -> Option<Flow> {
         | Fact::Cookie(
             CookieFact::Stored { .. } | CookieFact::Removed { .. } | CookieFact::Refused { .. },
         )
+        | Fact::Ping(_)
         | Fact::ProgramStarted { .. }
         | Fact::ProgramEnded { .. }
         | Fact::TargetFailed { .. }

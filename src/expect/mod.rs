@@ -26,6 +26,7 @@ mod keys;
 mod log;
 mod milestones;
 mod packets;
+mod ping;
 mod pre_master;
 mod program;
 mod recovered;
@@ -208,6 +209,7 @@ fn rule(record: &Record<'_>, check: &Check) -> Ruling {
             nth,
             check,
         } => dns::check(record, node, name, *nth, check),
+        Check::Ping { node, nth, check } => ping::check(record, node, *nth, check),
         Check::Failed { node, error } => attack::failed(record, node, error),
         Check::Program { node, exit, output } => {
             program::ended(record, node, *exit, output.as_deref())

@@ -21,7 +21,7 @@ mod url;
 
 pub use check::{
     Check, Connection, DnsCheck, Dropped, Entries, Expectation, Log, Outcome, PacketFilter,
-    ResponseCheck, Viewer,
+    PingCheck, ResponseCheck, Viewer,
 };
 pub use milestone::Milestone;
 pub use tls::{Acceptance, KeysCheck, PreMasterCheck, TlsCheck};

@@ -17,6 +17,7 @@ mod alb;
 mod app;
 mod client;
 mod dns;
+mod ping;
 mod url;
 
 /// Reads the list `step`: at least one.
@@ -209,7 +210,7 @@ fn step(
         host = urls.first().map_or("", |url| &url.host);
     }
     if let Action::Errand(errand) = &done {
-        host = &errand.origin().host;
+        host = errand.host();
     }
     let has_resolver = browser.fields()?.optional("resolver").is_some();
     if let (Some(url), false, Err(_)) = (url, has_resolver, host.parse::<Ipv4Addr>()) {

@@ -97,7 +97,7 @@ fn is_elsewhere(topology: &Topology, node: usize, roles: &[(usize, Role)], steps
     let own = steps.iter().filter(|s| s.node == topology.nodes[node].name);
     let mut hosts = own.flat_map(|step| match &step.action {
         Action::Get(urls) => urls.iter().map(|url| url.host.as_str()).collect(),
-        Action::Errand(errand) => vec![errand.origin().host.as_str()],
+        Action::Errand(errand) => vec![errand.host().as_str()],
         Action::Run(_)
         | Action::Renew { .. }
         | Action::Register(_)

@@ -3,6 +3,7 @@
 mod app;
 mod dns;
 mod log;
+mod ping;
 mod span;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};

@@ -174,9 +174,10 @@ impl Gateway {
         let Some((protocol, from, to)) = ends(bytes) else {
             return Outcome::Own;
         };
-        // An echo request is for the gateway itself.
+        // An echo request is for the gateway itself (VPC User Guide, "NAT gateway doesn't respond to a ping command").
         if protocol == protocol::ICMP && to.port() == 0 {
-            return Outcome::Own;
+            let why = "a NAT gateway answers no ping, and passes on nothing that begins outside";
+            return refused(DropCause::NatUntranslated, why);
         }
         if to.ip() != self.public {
             return refused(

@@ -22,6 +22,7 @@ mod attack;
 mod connection;
 mod cookies;
 mod dns;
+mod echo;
 mod ended;
 mod fate;
 mod filters;
@@ -71,6 +72,7 @@ pub struct Annotator {
     ended: ended::Ended,
     /// Targets that load balancers got no response from.
     failures: targets::Failures,
+    echoes: echo::Echoes,
 }
 
 /// From whom, to whom, sequence number, kind of segment.
@@ -113,6 +115,7 @@ impl Annotator {
             self.refused.insert((flow.local, flow.remote), why);
         }
         self.refusals.event(event);
+        self.echoes.event(event);
         self.failures.event(event);
         self.loses(event);
         self.loss.event(event);
@@ -216,7 +219,9 @@ impl Annotator {
                 Some(said)
             }
             Message::Icmp { text, .. } => {
-                let behind = self.refusals.behind(frame).unwrap_or_default();
+                let behind = self.refusals.behind(frame);
+                let behind = behind.or_else(|| self.echoes.about(frame, to));
+                let behind = behind.unwrap_or_default();
                 Some(format!("ICMP from {from} to {to}: {text}.{behind}"))
             }
         }

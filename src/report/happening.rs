@@ -162,6 +162,7 @@ fn fact_words(fact: &Fact) -> (&'static str, String) {
             ("response-received", text)
         }
         Fact::Cookie(fact) => (fact.word(), fact.to_string()),
+        Fact::Ping(fact) => (fact.word(), fact.to_string()),
         Fact::Closed(flow) => ("closed", format!("closes {flow}")),
         Fact::FlowLogged(record) => ("flow-logged", record.to_string()),
         Fact::NetworkChanged(what) => ("network-changed", what.clone()),

@@ -6,7 +6,7 @@ use super::rows::end_names;
 use super::summary::{Secrecy, label, only_moves_windows, probe};
 use super::text::{pad, pad_left, printable};
 use crate::dissect::message::{Frame, TcpPart};
-use crate::event::{Event, Fact, Serving, What};
+use crate::event::{Event, Fact, PingFact, Serving, What};
 use crate::lab::plan::Plan;
 use crate::time::Instant;
 
@@ -116,7 +116,8 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::ProgramEnded { .. }
         | Fact::NetworkChanged(_)
         | Fact::Service { .. }
-        | Fact::WebSocketClosed { .. } => Some(Tone::Strong),
+        | Fact::WebSocketClosed { .. }
+        | Fact::Ping(PingFact::Done(_)) => Some(Tone::Strong),
         Fact::LookupFailed { .. }
         | Fact::ConnectFailed { .. }
         | Fact::TlsFailed { .. }
@@ -135,6 +136,7 @@ const fn tone(fact: &Fact) -> Option<Tone> {
             | Serving::IdleTimeout { .. }
             | Serving::Deregistered { .. },
         )
+        | Fact::Ping(PingFact::NotSent { .. } | PingFact::TimedOut { .. })
         | Fact::StepFailed { .. } => Some(Tone::Bad),
         Fact::Balancing(_)
         | Fact::LookupSent { .. }
@@ -154,6 +156,9 @@ const fn tone(fact: &Fact) -> Option<Tone> {
         | Fact::ResponseReceived { .. }
         | Fact::TargetFailed { .. }
         | Fact::Cookie(_)
+        | Fact::Ping(
+            PingFact::Sent { .. } | PingFact::Answered { .. } | PingFact::Refused { .. },
+        )
         | Fact::AccessLogged(_)
         | Fact::FlowLogged(_)
         | Fact::ConnectionLogged(_)

@@ -1,7 +1,7 @@
 //! The story that the packets tell, as headings over them.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::rows::{Row, Rows};
@@ -9,6 +9,7 @@ use super::summary::Http;
 use super::text::millis;
 use crate::dissect::message::{Frame, HttpHead, Message, TcpPart, TlsKind};
 use crate::time::Instant;
+use crate::wire::packet::{Packet, Transport};
 
 /// A heading before a row.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub(super) fn headings(rows: &Rows<'_>) -> Vec<Heading> {
 #[derive(Default)]
 struct Told {
     lookups: BTreeSet<(u16, String)>,
+    /// Who asks whom for echoes, under which identifier.
+    pings: BTreeSet<(IpAddr, IpAddr, u16)>,
     connections: usize,
     hellos: BTreeSet<(SocketAddr, SocketAddr)>,
     encrypted_targets: BTreeSet<String>,
@@ -63,6 +66,14 @@ impl Told {
                 notes.extend(dns_time(rows, index, name));
                 return Some(("DNS".into(), notes));
             }
+        }
+        if let Some(identifier) = echo_request(frame)
+            && self
+                .pings
+                .insert((frame.source.ip(), frame.destination.ip(), identifier))
+        {
+            let notes = vec![format!("identifier {identifier}")];
+            return Some((format!("Ping {from} → {to}"), notes));
         }
         if begins_hello(rows, index) && self.hellos.insert((frame.source, frame.destination)) {
             if let Some(middle) = &row.passed_on_by {
@@ -143,6 +154,17 @@ impl Told {
             }
         }
     }
+}
+
+/// The identifier of an echo request.
+fn echo_request(frame: &Frame) -> Option<u16> {
+    const ECHO_REQUEST: u8 = 8;
+    let packet = Packet::read(&frame.bytes)?;
+    let Transport::Icmp(message) = packet.transport else {
+        return None;
+    };
+    let [a, b, ..] = message.rest;
+    (message.kind == ECHO_REQUEST).then(|| u16::from_be_bytes([a, b]))
 }
 
 /// Whether a load balancer asks how a target is.

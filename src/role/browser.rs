@@ -6,6 +6,7 @@ mod exchange;
 mod http1;
 mod http2;
 mod kept;
+mod ping;
 mod raw;
 mod upload;
 mod websocket;
@@ -92,6 +93,7 @@ impl Browser {
             Errand::Ask(ask) => self.ask(ask).await,
             Errand::Raw(raw) => self.send_raw(raw).await,
             Errand::Talk(talk) => self.talk(talk).await,
+            Errand::Ping(ping) => self.ping(ping).await,
         }
     }
 
@@ -115,16 +117,19 @@ impl Browser {
         self.speak_http1(opened.stream, opened.flow, to).await
     }
 
+    /// A host's addresses: itself, or what the resolver says.
+    async fn addresses_of(&self, host: &str) -> Result<Vec<IpAddr>, String> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![address]);
+        }
+        let resolver = self.resolver.as_ref();
+        let resolver = resolver.ok_or_else(|| format!("no resolver to ask for {host}"))?;
+        resolver.look_up(host).await
+    }
+
     /// A connection: name look-up, TCP, and TLS where it is spoken.
     async fn open(&self, https: bool, host: &str, port: u16) -> Result<Opened, String> {
-        let addresses = match host.parse::<IpAddr>() {
-            Ok(address) => vec![address],
-            Err(_) => {
-                let resolver = self.resolver.as_ref();
-                let resolver = resolver.ok_or_else(|| format!("no resolver to ask for {host}"))?;
-                resolver.look_up(host).await?
-            }
-        };
+        let addresses = self.addresses_of(host).await?;
         let stream = self.connect(&addresses, port).await?;
         let flow = stream.flow();
         let tcp = Shared::new(stream);

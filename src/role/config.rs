@@ -23,7 +23,7 @@ pub use attack::{
     Victim,
 };
 pub use browser::Browser;
-pub use client::{Ask, Errand, Origin, Raw, Talk};
+pub use client::{Ask, Errand, Origin, Ping, Raw, Talk};
 pub(crate) use dns::server_name;
 pub use dns::{
     Alias, Asking, DnsService, DnsSource, Keeps, PAYLOAD, Recursion, Resolver, Stub, Zone,

@@ -13,6 +13,8 @@ use crate::lab::parse;
 use crate::time::Instant;
 use crate::world::Ended;
 
+mod ping;
+
 /// The three-tier base with `more`, run to its end.
 fn run(more: &str) -> Outcome {
     let source = format!("base = \"three-tier\"\ntitle = \"t\"\n{more}");

@@ -1,5 +1,6 @@
 //! Connections that end otherwise than by FIN, what ICMP says about them, and how they are forgotten.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use smoltcp::socket::tcp::State;
@@ -73,9 +74,17 @@ impl Stack {
             return;
         }
         flow.resize();
-        let nic = &mut self.nics[flow.nic];
+        let nic = flow.nic;
+        self.note_path_mtu(nic, message.flow.remote.ip(), mtu);
+        self.mark(id);
+        self.note(message.flow, TcpDeed::PathMtu { mtu });
+    }
+
+    /// Packets to `destination` may have so many bytes, and no more.
+    pub(super) fn note_path_mtu(&mut self, nic: usize, destination: IpAddr, mtu: usize) {
+        let nic = &mut self.nics[nic];
         let now = self.clock.now();
-        if !nic.narrow.contains_key(&mtu) {
+        if mtu < nic.mtu && !nic.narrow.contains_key(&mtu) {
             let mut shape = nic.port.narrower(mtu);
             // It opens no connections, so that its random numbers are not used.
             let mut narrow = interface(nic.address, &mut shape, 0, now);
@@ -83,10 +92,16 @@ impl Stack {
             nic.narrow.insert(mtu, narrow);
         }
         let until = now + PATH_MTU_LASTS;
-        self.path_mtus
-            .insert(message.flow.remote.ip(), (mtu, until));
-        self.mark(id);
-        self.note(message.flow, TcpDeed::PathMtu { mtu });
+        self.path_mtus.insert(destination, (mtu, until));
+    }
+
+    /// How large packets to `destination` may be, as far as it is known.
+    pub(super) fn mtu_towards(&self, nic: usize, destination: IpAddr) -> usize {
+        let now = self.clock.now();
+        let learnt = self.path_mtus.get(&destination);
+        let learnt = learnt.filter(|(_, until)| *until > now);
+        let own = self.nics[nic].mtu;
+        learnt.map_or(own, |(mtu, _)| own.min(*mtu))
     }
 
     /// Hands a connection that has come to TIME-WAIT over: its numbers are remembered, the rest is its program's, as

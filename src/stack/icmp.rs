@@ -1,6 +1,7 @@
 //! What an ICMP error says about one of our flows. smoltcp's TCP never hears of them.
 
 use std::io;
+use std::net::IpAddr;
 
 use crate::wire::packet::{FlowKey, Icmp, protocol};
 
@@ -55,19 +56,51 @@ pub(super) fn too_big(message: &Icmp<'_>) -> Option<TooBig> {
     let flow = quoted_flow(message, protocol::TCP)?;
     let header = usize::from(quoted[0] & 15) * 4;
     let sequence = quoted.get(header + 4..header + 8)?.try_into().ok()?;
+    Some(TooBig {
+        flow,
+        sequence: u32::from_be_bytes(sequence),
+        mtu: next_hop_mtu(message)?,
+    })
+}
+
+/// How large packets may be, as a "fragmentation needed" message has it; `None` for other messages.
+pub(super) fn next_hop_mtu(message: &Icmp<'_>) -> Option<usize> {
+    if message.kind != UNREACHABLE || message.code != TOO_BIG {
+        return None;
+    }
     let mtu = match u16::from_be_bytes([message.rest[2], message.rest[3]]) {
         // An old router does not say: the next smaller size that links have (RFC 1191 §7.1).
         0 => {
-            let sent = u16::from_be_bytes([quoted[2], quoted[3]]);
+            let length = message.payload.get(2..4)?.try_into().ok()?;
+            let sent = u16::from_be_bytes(length);
             let smaller = PLATEAUS.iter().find(|p| **p < sent);
             smaller.copied().unwrap_or(MTU_MIN)
         }
         said => said.max(MTU_MIN),
     };
-    Some(TooBig {
-        flow,
-        sequence: u32::from_be_bytes(sequence),
-        mtu: usize::from(mtu),
+    Some(usize::from(mtu))
+}
+
+/// An echo request of ours that an error quotes.
+pub(super) struct QuotedEcho {
+    pub(super) identifier: u16,
+    pub(super) sequence: u16,
+    pub(super) destination: IpAddr,
+}
+
+/// Which echo request a destination-unreachable, time-exceeded or parameter-problem message speaks of.
+pub(super) fn quoted_echo(message: &Icmp<'_>) -> Option<QuotedEcho> {
+    const ECHO_REQUEST: u8 = 8;
+    if !matches!(message.kind, UNREACHABLE | 11 | 12) {
+        return None;
+    }
+    let (carried, _, to) = message.quoted_ends()?;
+    let header = usize::from(message.payload[0] & 15) * 4;
+    let echo = message.payload.get(header..header + 8)?;
+    (carried == protocol::ICMP && echo[0] == ECHO_REQUEST).then(|| QuotedEcho {
+        identifier: u16::from_be_bytes([echo[4], echo[5]]),
+        sequence: u16::from_be_bytes([echo[6], echo[7]]),
+        destination: to.ip(),
     })
 }
 

@@ -25,6 +25,7 @@ mod config;
 mod congestion;
 mod cookie;
 mod device;
+mod echo;
 mod ending;
 mod flow;
 mod handshake;
@@ -46,6 +47,7 @@ mod udp;
 
 pub use config::{KeepAlive, NicConfig, StackConfig, Tcp, TcpLimits, TcpOptions};
 pub use device::Pool;
+pub use echo::{EchoAnswer, EchoSocket, Echoed};
 pub use host::Host;
 pub use listener::TcpListener;
 pub use stream::{Connect, TcpStream};
@@ -53,6 +55,7 @@ pub use udp::UdpSocket;
 
 use cookie::Cookies;
 use device::Port;
+use echo::Echoes;
 use flow::Flow;
 use listener::Listener;
 use moment::micros;
@@ -84,6 +87,7 @@ pub struct Stack {
     ports: Ports,
     time_waits: TimeWaits,
     cookies: Cookies,
+    echoes: Echoes,
     /// What was done with connections that nobody has asked for yet; see [`Stack::poll_deed`].
     deeds: VecDeque<(FlowKey, TcpDeed)>,
     /// Told when there is something to service; see [`Stack::on_touched`].
@@ -118,6 +122,7 @@ impl Stack {
         let middle = nics.iter().any(|n| n.transparent);
         // After the NICs' seeds, which so stay what they are.
         let cookies = Cookies::new(&mut config.rng);
+        let echoes = Echoes::new(&mut config.rng);
         Self {
             nics,
             clock: config.clock,
@@ -136,6 +141,7 @@ impl Stack {
             ports: Ports::new(&config.tcp.limits, middle),
             time_waits: TimeWaits::new(config.tcp.limits.time_wait),
             cookies,
+            echoes,
             deeds: VecDeque::new(),
             touched: None,
         }

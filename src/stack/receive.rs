@@ -105,6 +105,7 @@ impl Stack {
                 if let Some(too_big) = icmp::too_big(&message) {
                     self.too_big(&too_big);
                 }
+                self.handle_echo(&packet, &message);
                 self.answer_as_nobody(nic, bytes);
                 Ok(())
             }

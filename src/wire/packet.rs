@@ -134,6 +134,40 @@ pub struct Icmp<'a> {
 }
 
 impl Icmp<'_> {
+    /// What it says in words, as in "host unreachable" (RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1).
+    #[must_use]
+    pub fn words(&self) -> String {
+        let [a, b, c, d] = self.rest;
+        let known = match (self.kind, self.code) {
+            (kind @ (0 | 8), _) => {
+                let what = if kind == 8 { "request" } else { "reply" };
+                let identifier = u16::from_be_bytes([a, b]);
+                let sequence = u16::from_be_bytes([c, d]);
+                return format!("echo {what} id {identifier} seq {sequence}");
+            }
+            (3, 0) => "network unreachable",
+            (3, 1) => "host unreachable",
+            (3, 2) => "protocol unreachable",
+            (3, 3) => "port unreachable",
+            (3, 4) => {
+                let mtu = u16::from_be_bytes([c, d]);
+                return format!("fragmentation needed, MTU {mtu}");
+            }
+            (3, 5) => "source route failed",
+            (3, 6) => "network unknown",
+            (3, 7) => "host unknown",
+            (3, 9) => "network administratively prohibited",
+            (3, 10) => "host administratively prohibited",
+            (3, 13) => "communication administratively prohibited",
+            (5, _) => "redirect",
+            (11, 0) => "time exceeded in transit",
+            (11, 1) => "fragment reassembly time exceeded",
+            (12, _) => "parameter problem",
+            (kind, code) => return format!("ICMP type {kind}, code {code}"),
+        };
+        known.into()
+    }
+
     /// Of an error: the protocol of the packet that it quotes, and that packet's source and destination with the first
     /// four bytes behind its header as ports (RFC 792). `None` when it quotes no IPv4 packet so far.
     #[must_use]

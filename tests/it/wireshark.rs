@@ -108,7 +108,9 @@ fn warnings(capture: &Path) -> Vec<String> {
         // 1 is "Good", 0 is "Bad"; TCP or UDP besides IP. An ICMP error quotes both, but the least that it may quote ends
         // before the checksum of TCP (RFC 792).
         let ip = cell(0).split('|').all(|status| status == "1");
-        let quotes = cell(8) == "1" && [cell(1), cell(2)].iter().all(|s| *s != "0");
+        let mut icmp = cell(8).split('|');
+        let icmp = icmp.next() == Some("1") && icmp.all(|status| status != "0");
+        let quotes = icmp && [cell(1), cell(2)].iter().all(|s| *s != "0");
         let good = ip && (quotes || (cell(1) == "1") != (cell(2) == "1"));
         assert!(good, "{shown}: {line:?}");
         let severities = cell(6).split('|').filter(|s| !s.is_empty());

@@ -339,7 +339,7 @@ fn dns_and_icmp() {
             "time exceeded in transit",
             "fragmentation needed, MTU 1400",
             "port unreachable",
-            "echo request",
+            "echo request id 1 seq 2",
         ]
     );
     assert_eq!(selected(&frames, "dns.flags.rcode == 3"), [4]);

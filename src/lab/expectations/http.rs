@@ -6,7 +6,7 @@ use crate::lab::decode::{Fields, Item};
 use crate::lab::plan::{Check, ResponseCheck};
 
 /// Which one, from 1.
-fn nth(item: Item<'_>) -> Option<usize> {
+pub(super) fn nth(item: Item<'_>) -> Option<usize> {
     usize::try_from(item.integer(1..=1_000_000)?).ok()
 }
 

@@ -13,6 +13,7 @@ mod dns;
 mod http;
 mod log;
 mod packets;
+mod ping;
 mod program;
 mod tcp;
 mod timing;
@@ -30,6 +31,7 @@ const FAMILIES: &[(&str, Family)] = &[
     ("attack", |r, t| r.attack(t)),
     ("failed", |r, t| r.failed(t)),
     ("dns", |r, t| r.dns(t)),
+    ("ping", |r, t| r.ping(t)),
     ("tcp", |r, t| r.tcp(t)),
     ("tls", |r, t| r.tls(t)),
     ("keys", |r, t| r.keys(t)),

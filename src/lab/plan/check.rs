@@ -268,6 +268,15 @@ pub enum Check {
     },
     /// Packets were dropped.
     Dropped(Dropped),
+    /// What echo requests of a client came to.
+    Ping {
+        /// The client's node.
+        node: Name,
+        /// Which of its pings (to that host, where one is said), from 1.
+        nth: usize,
+        /// What.
+        check: PingCheck,
+    },
     /// Something about a look-up at a client, or about an answer of a DNS server.
     Dns {
         /// The node.
@@ -357,6 +366,23 @@ pub struct DnsCheck {
     pub by: Option<Transport>,
 }
 
+/// What echo requests should come to: whatever is said must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PingCheck {
+    /// To whom they are.
+    pub to: Option<IpAddr>,
+    /// How many left.
+    pub sent: Option<u64>,
+    /// How many were answered.
+    pub received: Option<u64>,
+    /// Of how many somebody said what was wrong.
+    pub errors: Option<u64>,
+    /// What was said each time.
+    pub error: Option<String>,
+    /// How long each answer took, exactly.
+    pub round_trip: Option<Duration>,
+}
+
 /// A display filter, as written and as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PacketFilter {
@@ -398,6 +424,7 @@ impl Check {
             | Self::Balancing { .. }
             | Self::Overheard { .. }
             | Self::Dropped(_)
+            | Self::Ping { .. }
             | Self::Dns { .. }
             | Self::Failed { .. }
             | Self::Logged { .. }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::url;
+use super::{ping, url};
 use crate::lab::app::headers;
 use crate::lab::decode::{Fields, Item};
 use crate::role::config::{Ask, Errand, Origin, Raw, Talk};
@@ -18,7 +18,8 @@ const PARALLEL_MAX: u64 = 10_000;
 /// A body that a step holds in memory.
 const BODY_MAX: u64 = 64 << 20;
 
-/// `request`, `websocket` or `raw`, where it is one of them: the errand, if it is right, and the URL's item.
+/// `request`, `websocket`, `raw` or `ping`, where it is one of them: the errand, if it is right, and the item that says
+/// whom it concerns.
 pub(super) fn errand<'a>(action: &mut Fields<'a>) -> Option<(Option<Errand>, Option<Item<'a>>)> {
     if let Some(item) = action.optional("request") {
         let mut url = None;
@@ -27,6 +28,10 @@ pub(super) fn errand<'a>(action: &mut Fields<'a>) -> Option<(Option<Errand>, Opt
     if let Some(item) = action.optional("websocket") {
         let mut url = None;
         return Some((talk(item, &mut url).map(Errand::Talk), url));
+    }
+    if let Some(item) = action.optional("ping") {
+        let mut host = None;
+        return Some((ping::ping(item, &mut host).map(Errand::Ping), host));
     }
     let item = action.optional("raw")?;
     let mut url = None;

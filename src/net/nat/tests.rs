@@ -166,7 +166,10 @@ fn an_echo_is_translated_by_its_identifier() {
     };
     assert_eq!(refusal.cause, DropCause::NatIdle);
     let mut asked = echo("request", PARTNER, PUBLIC, 1_024);
-    assert_eq!(gateways.handle(at(1), 1, &mut asked), Some(Outcome::Own));
+    let Some(Outcome::Refused(refusal, None)) = gateways.handle(at(1), 1, &mut asked) else {
+        panic!("a NAT gateway answers no ping")
+    };
+    assert_eq!(refusal.cause, DropCause::NatUntranslated);
 }
 
 /// What a router says of a packet goes to whoever sent it, and speaks of the packet as that one knows it.

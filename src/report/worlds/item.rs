@@ -93,6 +93,18 @@ pub(super) enum Likeness {
 /// values: two bytes more or less than usual. Smaller ones are rare: one in 128 lacks a further byte.
 const SIGNATURE_SLACK: usize = 2;
 
+/// The label's, without the identifier of an echo: that is a random number, as TCP's sequence numbers are.
+fn title(packet: Option<&Packet<'_>>, label: &Label) -> String {
+    if let Some(Transport::Icmp(message)) = packet.map(|p| p.transport)
+        && matches!(message.kind, 0 | 8)
+    {
+        let [.., c, d] = message.rest;
+        let sequence = u16::from_be_bytes([c, d]);
+        return format!("ICMP type {} seq {sequence}", message.kind);
+    }
+    label.title.clone()
+}
+
 impl Item {
     fn new(frame: &Frame, label: Label) -> Self {
         let packet = Packet::read(&frame.bytes);
@@ -110,7 +122,7 @@ impl Item {
         });
         Self {
             number: frame.number,
-            title: label.title.clone(),
+            title: title(packet.as_ref(), &label),
             flags: segment.map_or(0, |t| t.flags.0),
             data,
             slack: signatures(&frame.messages) * SIGNATURE_SLACK,

@@ -27,13 +27,24 @@ impl Origin {
 }
 
 impl Errand {
-    /// Whom it concerns.
+    /// Whom it concerns: host name or address.
     #[must_use]
-    pub const fn origin(&self) -> &Origin {
+    pub const fn host(&self) -> &String {
         match self {
-            Self::Ask(ask) => &ask.origin,
-            Self::Raw(raw) => &raw.origin,
-            Self::Talk(talk) => &talk.origin,
+            Self::Ask(ask) => &ask.origin.host,
+            Self::Raw(raw) => &raw.origin.host,
+            Self::Talk(talk) => &talk.origin.host,
+            Self::Ping(ping) => &ping.host,
+        }
+    }
+
+    /// The same by a program for a command line, once; `None` where there is none that does it.
+    #[must_use]
+    pub fn as_command(&self) -> Option<Vec<String>> {
+        match self {
+            Self::Ask(_) => self.as_curl(),
+            Self::Ping(ping) => Some(ping.as_command()),
+            Self::Raw(_) | Self::Talk(_) => None,
         }
     }
 
@@ -145,6 +156,47 @@ pub struct Talk {
     pub lasts: Duration,
 }
 
+/// Echo requests (RFC 792), as ping(8) sends them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ping {
+    /// Whom: host name or address.
+    pub host: String,
+    /// How many.
+    pub count: u16,
+    /// From one to the next.
+    pub every: Duration,
+    /// How long each answer is waited for.
+    pub timeout: Duration,
+    /// Bytes of data in each.
+    pub size: usize,
+    /// Their time to live.
+    pub ttl: u8,
+    /// Their identifier, where it is not any.
+    pub identifier: Option<u16>,
+}
+
+impl Ping {
+    fn as_command(&self) -> Vec<String> {
+        let seconds = |d: Duration| d.as_secs_f64().to_string();
+        let mut words = vec!["ping".to_owned()];
+        for (option, value) in [
+            ("-c", self.count.to_string()),
+            ("-i", seconds(self.every)),
+            ("-W", seconds(self.timeout)),
+            ("-s", self.size.to_string()),
+            ("-t", self.ttl.to_string()),
+            ("-M", "do".to_owned()),
+        ] {
+            words.extend([option.to_owned(), value]);
+        }
+        if let Some(identifier) = self.identifier {
+            words.extend(["-e".to_owned(), identifier.to_string()]);
+        }
+        words.push(self.host.clone());
+        words
+    }
+}
+
 /// What a client does in a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Errand {
@@ -154,4 +206,6 @@ pub enum Errand {
     Raw(Raw),
     /// It talks by WebSocket.
     Talk(Talk),
+    /// It asks whether a host is there.
+    Ping(Ping),
 }
