@@ -2,6 +2,7 @@
 //! remedy, or two faults of one kind. The text is in `page`, the data below are the JSON, schema `tunlab-diff/1`; new
 //! members may come, members that are there stay.
 
+mod ends;
 mod ladders;
 mod page;
 
@@ -19,6 +20,7 @@ use crate::lab::Change;
 use crate::lab::plan::Milestone;
 use crate::time::Instant;
 
+pub use ends::EndLine;
 pub use page::render;
 
 /// A run and what was found in it.
@@ -67,6 +69,8 @@ pub struct LabLine {
     pub title: String,
     /// The answers that programs got, in order.
     pub answers: Vec<AnswerLine>,
+    /// How what clients asked for ended, in order.
+    pub ends: Vec<EndLine>,
     /// The expectations, judged, in the lab's order.
     pub findings: Vec<FindingLine>,
     /// Sums.
@@ -198,6 +202,7 @@ fn lab(side: Side<'_>) -> LabLine {
         lab: plan.name.clone(),
         title: plan.title.clone(),
         answers: answers(side.record),
+        ends: ends::ends(side.record),
         findings: side.findings.iter().map(json::finding).collect(),
         totals: json::totals(side.record, side.findings),
     }

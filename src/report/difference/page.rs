@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Sides, answers, ended, ladders, milestone_lines};
+use super::{Sides, answers, ended, ends, ladders, milestone_lines};
 use crate::expect::Record;
 use crate::report::findings;
 use crate::report::json;
@@ -22,6 +22,7 @@ pub fn render(sides: Sides<'_>, layout: Layout) -> String {
         changes(sides, columns, paint),
         outcomes(sides, columns, paint),
         times(sides, paint),
+        ends::render(sides, NAMES, paint),
         ladders::render(sides, layout),
         expectations(sides, columns, paint),
     ] {
@@ -156,7 +157,7 @@ fn times(sides: Sides<'_>, paint: Paint) -> Vec<String> {
     if milestones.is_empty() {
         return Vec::new();
     }
-    let mut lines = block("When, in milliseconds", paint);
+    let mut lines = block("When the first request came by, in milliseconds", paint);
     let head = format!("    {}           1           2  difference", pad("", NAMES));
     lines.push(paint.dip(Tone::Dim, &head));
     for line in milestones {
