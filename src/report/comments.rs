@@ -24,6 +24,7 @@ mod cookies;
 mod dns;
 mod echo;
 mod ended;
+mod exchanges;
 mod fate;
 mod filters;
 mod health;
@@ -45,6 +46,7 @@ pub struct Annotator {
     /// What was lost before a tap of this capture had seen it.
     lost_before: BTreeSet<SentKey>,
     loss: loss::Loss,
+    exchanges: exchanges::Exchanges,
     /// Connections that carry WebSocket.
     changed: websocket::Changed,
     /// Connections of load balancers that nothing moved on, and for how long, under their ends, the load balancer's first.
@@ -158,6 +160,8 @@ impl Annotator {
             let text = self.message(message, frame, &speakers, plan);
             said.extend(text.filter(|_| probed.is_none()));
         }
+        let piece = self.exchanges.piece(frame, &speakers);
+        said.extend(piece.filter(|_| probed.is_none()));
         said.extend(probed);
         let closes = self.fin(frame, &ends);
         said.extend(closes.map(|mut text| {
@@ -201,11 +205,14 @@ impl Annotator {
             Message::Tls(tls) => self.tls(tls, frame, ends),
             Message::HttpRequest(head) => {
                 let mut said = self.request(head, frame, ends, plan);
+                let by_alb = is_alb(plan, from);
+                said.extend(self.exchanges.request(head, frame, ends, by_alb));
                 said.extend(cookies::shown(head, ends, plan));
                 Some(said)
             }
             Message::HttpResponse(head) => {
                 let mut said = self.response(head, ends);
+                said.extend(self.exchanges.response(head, frame, ends));
                 said.extend(cookies::set(head, ends, plan));
                 said.extend(self.failures.behind(&ends.from, head.status));
                 Some(said)
