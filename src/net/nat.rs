@@ -23,6 +23,9 @@ use crate::wire::rewrite::{End, rewrite_address, rewrite_echo, rewrite_end, rewr
 const IDLE: Duration = Duration::from_secs(350);
 /// VPC User Guide, "NAT gateway basics": connections to one destination at a time.
 const CONNECTIONS_MAX: usize = 55_000;
+/// What a NAT gateway carries, in bytes of IP packet. It lowers the segment size that SYNs tell to fit (VPC User Guide, "NAT
+/// gateway basics").
+pub(super) const MTU: usize = 8_500;
 /// The same page: the gateway uses ports 1024 to 65535.
 const PORTS: std::ops::RangeInclusive<u16> = 1_024..=65_535;
 

@@ -6,8 +6,7 @@ use super::{Fabric, InFlight, Leg};
 use crate::event::{DropCause, PacketId};
 use crate::net::forward::{self, Next};
 use crate::net::icmp::{self, Complaint};
-use crate::net::lane::Lane;
-use crate::net::nat::Outcome;
+use crate::net::nat::{self, Outcome};
 use crate::net::security_group::Refusal;
 use crate::net::topology::NodeKind;
 use crate::time::Instant;
@@ -58,7 +57,7 @@ impl Fabric {
                     let (cause, complaint) = (DropCause::TimeToLive, Complaint::TimeExceeded);
                     self.refuse(now, node, from, id, &bytes, cause, complaint);
                 } else if offload::size_on_link(&bytes, segments) > mtu {
-                    self.refuse_large(now, node, from, nic, id, &bytes);
+                    self.refuse_large(now, node, from, (nic, mtu), id, &bytes);
                 } else if let Some(until) = self.off.answers_until(now, nic, self.next_hop(nic)) {
                     let packet = InFlight {
                         to: nic,
@@ -131,9 +130,13 @@ impl Fabric {
                 self.refuse(now, node, Some(nic), id, &came, cause, complaint);
             }
             Outcome::Through(out) => {
-                let mtu = self.lanes[out].mtu;
+                let mut mtu = self.lanes[out].mtu;
+                if self.gateways.has(nic) {
+                    mtu = mtu.min(nat::MTU);
+                    clamp_mss(mtu.min(self.lanes[nic].mtu), &mut bytes);
+                }
                 if offload::size_on_link(&bytes, segments) > mtu {
-                    self.refuse_large(now, node, Some(nic), out, id, &came);
+                    self.refuse_large(now, node, Some(nic), (out, mtu), id, &came);
                 } else {
                     self.transmit(now, out, id, bytes, segments);
                 }
@@ -155,35 +158,31 @@ impl Fabric {
         if node.kind != NodeKind::Router || !node.forwarding.mss_clamp {
             return;
         }
-        // Headers without options, as the option counts them (RFC 6691 §2).
-        let headers = if bytes.first().is_some_and(|b| b >> 4 == 6) {
-            60
-        } else {
-            40
-        };
-        let largest = self.lanes[nic].mtu.saturating_sub(headers);
-        rewrite::clamp_mss(bytes, u16::try_from(largest).unwrap_or(u16::MAX));
+        clamp_mss(self.lanes[nic].mtu, bytes);
     }
 
-    /// A packet is too large for the link of the port by which it should leave.
+    /// A packet is too large for the link of the port by which it should leave, or for the gateway before that.
     fn refuse_large(
         &mut self,
         now: Instant,
         node: usize,
         from: Option<usize>,
-        out: usize,
+        (out, mtu): (usize, usize),
         id: PacketId,
         bytes: &[u8],
     ) {
-        let Lane { mtu, link, .. } = &self.lanes[out];
+        let lane = &self.lanes[out];
         let size = bytes.len();
+        let what = if mtu < lane.mtu {
+            "the NAT gateway".to_owned()
+        } else {
+            format!("the link {}", lane.link)
+        };
         let refusal = Refusal {
             cause: DropCause::TooBig,
-            why: Some(format!(
-                "it has {size} bytes, and the link {link} carries {mtu}"
-            )),
+            why: Some(format!("it has {size} bytes, and {what} carries {mtu}")),
         };
-        let mtu = u16::try_from(*mtu).unwrap_or(u16::MAX);
+        let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
         let complaint = Complaint::FragmentationNeeded(mtu);
         self.refuse(now, node, from, id, bytes, refusal, complaint);
     }
@@ -212,4 +211,16 @@ impl Fabric {
             self.send(now, port, answer);
         }
     }
+}
+
+/// Makes the segment size that a SYN tells fit into packets of `mtu` bytes.
+fn clamp_mss(mtu: usize, bytes: &mut [u8]) {
+    // Headers without options, as the option counts them (RFC 6691 §2).
+    let headers = if bytes.first().is_some_and(|b| b >> 4 == 6) {
+        60
+    } else {
+        40
+    };
+    let largest = mtu.saturating_sub(headers);
+    rewrite::clamp_mss(bytes, u16::try_from(largest).unwrap_or(u16::MAX));
 }
