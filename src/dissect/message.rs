@@ -96,7 +96,7 @@ pub enum Message {
         referral: Option<String>,
         /// It was cut to fit.
         truncated: bool,
-        /// As in "NoError" or "NXDomain".
+        /// As in "NOERROR" or "NXDOMAIN".
         response_code: String,
     },
     /// A TLS record or handshake message.

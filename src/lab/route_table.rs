@@ -36,12 +36,15 @@ pub(super) fn read(root: &mut Fields<'_>, network: &Network<'_>) -> Vec<Declared
         let routes = table.or("routes", Vec::new(), |i| {
             all(i.fields()?.entries().map(|route| route_of(route, network)))
         });
+        let routes_item = table.optional("routes");
         table.finish();
         let declared = Declared {
             subnets: subnets?,
             routes: routes?,
         };
-        targets_are_near(&item, &declared, network).then_some(declared)
+        let fits = targets_are_near(&item, &declared, network)
+            && leaves_local_alone(routes_item.unwrap_or(item), &declared, network);
+        fits.then_some(declared)
     });
     all(tables).unwrap_or_default()
 }
@@ -79,6 +82,29 @@ fn targets_are_near(item: &Item<'_>, declared: &Declared, network: &Network<'_>)
         if !near {
             let message = format!("no route leads to `{}`", node.name);
             let label = "expected a node with an address at the subnets' router, or another router";
+            item.wrong_key(message, label, None);
+            return false;
+        }
+    }
+    true
+}
+
+/// What the router serves itself is local. (A VPC of AWS lets a table send what is between two subnets through a middlebox
+/// on the way; the routers here do not.)
+fn leaves_local_alone(item: Item<'_>, declared: &Declared, network: &Network<'_>) -> bool {
+    let router = declared.subnets.first().map(|s| network.subnets[*s].router);
+    for (to, _) in &declared.routes {
+        let mut local = network.subnets.iter().filter(|s| Some(s.router) == router);
+        let inside = local.find(|s| {
+            s.cidr
+                .is_some_and(|own| own.prefix <= to.prefix && own.contains(to.address))
+        });
+        if let Some(subnet) = inside {
+            let message = format!(
+                "`{to}` is in the subnet `{}` of the same router",
+                subnet.name
+            );
+            let label = "expected ranges that are elsewhere: the router's own are local";
             item.wrong_key(message, label, None);
             return false;
         }
@@ -140,6 +166,10 @@ pub(super) fn check_nat_gateways(network: &Network<'_>) {
         };
         if let Some(table) = item.fields() {
             table.finish();
+        }
+        if let Some(groups) = node.vpc.security_groups {
+            let label = "expected none: a network ACL filters what comes to its subnet";
+            groups.wrong_key("a NAT gateway has no security groups", label, None);
         }
         let fits = match &node.shape {
             Shape::Host { addresses, default } => match addresses.len() {

@@ -1,7 +1,7 @@
 //! NAT gateways: many private addresses behind one public one (VPC User Guide, "NAT gateways"). A connection that begins
 //! inside gets a port of the gateway's address, one for each destination; what comes from outside without such a
 //! connection goes no further. After 350 seconds in which nothing passes the connection is forgotten, and who goes on
-//! with it from inside gets a RST, never a FIN. An echo has its identifier for a port; an ICMP error belongs to the
+//! with it from inside gets a RST, never a FIN; one that has ended keeps its port for a minute. An echo has its identifier for a port; an ICMP error belongs to the
 //! connection of the packet that it quotes, and is translated with it (RFC 5508 §4.2), so that Path MTU Discovery works.
 
 use std::collections::HashMap;
@@ -21,6 +21,10 @@ use crate::wire::rewrite::{End, rewrite_address, rewrite_echo, rewrite_end, rewr
 
 /// VPC User Guide, "Troubleshoot NAT gateways": not to be changed.
 const IDLE: Duration = Duration::from_secs(350);
+/// What a connection is kept for that FIN in both directions, or a RST, has ended: "approximately 900 connections per second
+/// to a single destination (about 55,000 connections per minute)" are too many by the VPC User Guide (2023, "NAT gateway
+/// basics").
+const ENDED: Duration = Duration::from_secs(60);
 /// VPC User Guide, "NAT gateway basics": connections to one destination at a time.
 const CONNECTIONS_MAX: usize = 55_000;
 /// What a NAT gateway carries, in bytes of IP packet. It lowers the segment size that SYNs tell to fit (VPC User Guide, "NAT
@@ -38,6 +42,8 @@ struct Gateway {
     config: NatGateway,
     /// Its address outside.
     public: IpAddr,
+    /// Its address inside.
+    private: IpAddr,
     /// By protocol, inner end and destination. Neither map is ever walked for its order.
     out: HashMap<(u8, SocketAddr, SocketAddr), Mapping>,
     /// The inner end by protocol, own port and destination.
@@ -45,6 +51,8 @@ struct Gateway {
     /// Connections by protocol and destination.
     busy: HashMap<(u8, SocketAddr), Busy>,
     sweep_at: usize,
+    /// When all that is over was last forgotten.
+    swept: Instant,
 }
 
 /// The connections to one destination.
@@ -59,6 +67,31 @@ struct Busy {
 struct Mapping {
     port: u16,
     last: Instant,
+    /// Whether a FIN went out, and whether one came in.
+    fins: (bool, bool),
+    reset: bool,
+}
+
+impl Mapping {
+    fn is_live(&self, now: Instant) -> bool {
+        let ended = self.reset || self.fins == (true, true);
+        now - self.last <= if ended { ENDED } else { IDLE }
+    }
+
+    /// A packet of it passes.
+    fn passes(&mut self, now: Instant, bytes: &[u8], outward: bool) {
+        self.last = now;
+        let packet = Packet::read(bytes);
+        let Some(segment) = packet.as_ref().and_then(Packet::tcp) else {
+            return;
+        };
+        if segment.flags.syn() {
+            (self.fins, self.reset) = ((false, false), false);
+        }
+        self.reset |= segment.flags.rst();
+        self.fins.0 |= segment.flags.fin() && outward;
+        self.fins.1 |= segment.flags.fin() && !outward;
+    }
 }
 
 /// What becomes of a packet at a NAT gateway.
@@ -77,10 +110,12 @@ impl Gateways {
         let one = |config: &NatGateway| Gateway {
             config: *config,
             public: topology.nics[config.outside].address,
+            private: topology.nics[config.inside].address,
             out: HashMap::new(),
             back: HashMap::new(),
             busy: HashMap::new(),
             sweep_at: 1_024,
+            swept: Instant::ZERO,
         };
         Self(topology.vpc.nat_gateways.iter().map(one).collect())
     }
@@ -110,6 +145,11 @@ impl Gateways {
 
 impl Gateway {
     fn outward(&mut self, now: Instant, bytes: &mut [u8]) -> Outcome {
+        let own = |p: Packet<'_>| [self.private, self.public].contains(&p.destination);
+        if Packet::read(bytes).is_some_and(own) {
+            let why = "a NAT gateway answers nobody at its own addresses";
+            return refused(DropCause::NotForUs, why);
+        }
         if let Some(quote) = Quote::of(bytes) {
             return self.error_outward(&quote, bytes);
         }
@@ -125,23 +165,26 @@ impl Gateway {
         }
         let key = (protocol, from, to);
         if let Some(mapping) = self.out.get_mut(&key) {
-            if now - mapping.last <= IDLE {
-                mapping.last = now;
+            if mapping.is_live(now) {
+                mapping.passes(now, bytes, true);
                 let port = mapping.port;
                 return self.leave(bytes, port);
             }
             self.forget(&key);
         }
         if let Some(answer) = middle_of_connection(bytes) {
-            let why =
-                "the NAT gateway has no such connection: it forgets one after 350 s of silence";
+            let why = "the NAT gateway has no such connection: it forgets one after 350 s of silence, or a minute after its end";
             let refusal = Refusal {
                 cause: DropCause::NatIdle,
                 why: Some(why.to_owned()),
             };
             return Outcome::Refused(refusal, Some(answer));
         }
-        if self.out.len() >= self.sweep_at {
+        let all_taken = self.busy.get(&(protocol, to));
+        let all_taken = all_taken.is_some_and(|busy| busy.connections >= CONNECTIONS_MAX);
+        // Once a second where there is no room: a flood makes it no slower.
+        let again = now - self.swept >= Duration::from_secs(1);
+        if self.out.len() >= self.sweep_at || (all_taken && again) {
             self.sweep(now);
         }
         let busy = self.busy.entry((protocol, to)).or_insert(Busy {
@@ -166,7 +209,13 @@ impl Gateway {
             busy.next = port.checked_add(1).unwrap_or(*PORTS.start());
         }
         self.back.insert((protocol, port, to), from);
-        self.out.insert(key, Mapping { port, last: now });
+        let mapping = Mapping {
+            port,
+            last: now,
+            fins: (false, false),
+            reset: false,
+        };
+        self.out.insert(key, mapping);
         self.leave(bytes, port)
     }
 
@@ -192,13 +241,18 @@ impl Gateway {
         let live = found.and_then(|inner| {
             let key = (protocol, inner, from);
             let mapping = self.out.get_mut(&key)?;
-            (now - mapping.last <= IDLE).then(|| {
-                mapping.last = now;
+            mapping.is_live(now).then(|| {
+                mapping.passes(now, bytes, false);
                 inner
             })
         });
         let Some(inner) = live else {
-            let why = match found {
+            let key = found.map(|inner| (protocol, inner, from));
+            let ended = key.and_then(|key| self.out.get(&key));
+            let why = match ended {
+                Some(mapping) if now - mapping.last <= IDLE => {
+                    "the NAT gateway has forgotten the connection: it had ended a minute ago"
+                }
                 Some(_) => {
                     "the NAT gateway has forgotten the connection: nothing had passed for 350 s"
                 }
@@ -259,7 +313,7 @@ impl Gateway {
     fn sweep(&mut self, now: Instant) {
         let (back, busy) = (&mut self.back, &mut self.busy);
         self.out.retain(|(protocol, _, to), mapping| {
-            let live = now - mapping.last <= IDLE;
+            let live = mapping.is_live(now);
             if !live {
                 back.remove(&(*protocol, mapping.port, *to));
                 if let Some(busy) = busy.get_mut(&(*protocol, *to)) {
@@ -269,6 +323,7 @@ impl Gateway {
             live
         });
         self.sweep_at = (self.out.len() * 2).max(1_024);
+        self.swept = now;
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Dns {
     pub truncated: bool,
     /// Response code number, four bits.
     pub rcode: u8,
-    /// Response code, as in "NXDomain".
+    /// Response code, as in "NXDOMAIN".
     pub rcode_text: String,
     /// The question section.
     pub questions: Vec<Question>,
@@ -97,7 +97,8 @@ impl Dns {
             response: message.metadata.message_type == MessageType::Response,
             truncated: message.metadata.truncation,
             rcode: (flags & 0xf) as u8,
-            rcode_text: format!("{:?}", message.metadata.response_code),
+            // As the registry has them (IANA "DNS RCODEs").
+            rcode_text: format!("{:?}", message.metadata.response_code).to_uppercase(),
             questions: message
                 .queries
                 .iter()
@@ -229,7 +230,7 @@ mod tests {
     fn reads_an_answer() {
         let dns = Dns::read(&message().to_vec().unwrap()).unwrap();
         assert_eq!((dns.id, dns.response, dns.truncated), (0x1234, true, false));
-        assert_eq!((dns.rcode, dns.rcode_text.as_str()), (0, "NoError"));
+        assert_eq!((dns.rcode, dns.rcode_text.as_str()), (0, "NOERROR"));
         assert_eq!(dns.questions[0].name, "your-app.com");
         assert_eq!(dns.questions[0].kind_text, "A");
         assert_eq!(
@@ -246,7 +247,7 @@ mod tests {
         m.answers.clear();
         m.metadata.response_code = ResponseCode::NXDomain;
         let dns = Dns::read(&m.to_vec().unwrap()).unwrap();
-        assert_eq!((dns.rcode, dns.rcode_text.as_str()), (3, "NXDomain"));
+        assert_eq!((dns.rcode, dns.rcode_text.as_str()), (3, "NXDOMAIN"));
     }
 
     #[test]

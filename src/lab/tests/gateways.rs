@@ -167,3 +167,39 @@ zones = { betwen = [], between = [
     ));
     insta::assert_snapshot!(lines(&errors));
 }
+
+#[test]
+fn a_nat_gateway_has_no_security_group_and_a_route_no_local_range() {
+    let lab = |nat: &str, routes: &str| {
+        small(&format!(
+            r#"{CLOUD}
+node.nat.address.public = "10.0.0.20"
+node.nat.public-address = "198.51.100.20"
+node.nat.nat-gateway = {{}}
+{nat}
+security-group.web = {{ inbound = [], outbound = [] }}
+[route-table.private]
+subnets = ["private"]
+routes = {{ {routes} }}
+[link.edge]
+between = ["igw", "internet"]
+delay = "1 ms"
+"#
+        ))
+    };
+    let everywhere = "\"0.0.0.0/0\" = \"nat\"";
+    plan(&lab("", everywhere));
+    let filtered = lines(&mistakes(&lab(
+        "node.nat.security-groups = [\"web\"]",
+        everywhere,
+    )));
+    assert!(
+        filtered.contains("a NAT gateway has no security groups"),
+        "{filtered}"
+    );
+    let local = lines(&mistakes(&lab("", "\"10.0.0.128/25\" = \"nat\"")));
+    assert!(
+        local.contains("`10.0.0.128/25` is in the subnet `public` of the same router"),
+        "{local}"
+    );
+}

@@ -38,6 +38,8 @@ fn segment(flags: &str, from: ([u8; 4], u16), to: ([u8; 4], u16)) -> Vec<u8> {
     let tcp = PacketBuilder::ipv4(from.0, to.0, 64).tcp(from.1, to.1, 7, 1_000);
     let tcp = match flags {
         "syn" => tcp.syn(),
+        "fin" => tcp.fin().ack(4_711),
+        "rst" => tcp.rst(),
         _ => tcp.ack(4_711),
     };
     tcp.write(&mut bytes, &[]).unwrap();
@@ -237,4 +239,46 @@ fn a_gateway_with_one_interface_tells_the_directions_apart_by_addresses() {
         Some(Outcome::Through(0))
     );
     assert_eq!(ports(&back).1, worker.into());
+}
+
+/// VPC User Guide, "NAT gateway basics": 55,000 connections a minute are as many as there is room for.
+#[test]
+fn a_connection_that_has_ended_frees_its_port_after_a_minute() {
+    let (worker, other, partner) = ((WORKER, 40_000), ([10, 0, 2, 41], 40_000), (PARTNER, 443));
+    let port_of_other = |ends: &[(usize, &str)], seconds: u64| {
+        let mut gateways = gateways();
+        gateways.handle(at(0), 0, &mut segment("syn", worker, partner));
+        for (nic, flags) in ends {
+            let mut end = match nic {
+                0 => segment(flags, worker, partner),
+                _ => segment(flags, partner, (PUBLIC, 40_000)),
+            };
+            gateways.handle(at(1), *nic, &mut end);
+        }
+        // So many that all of the other ports are taken.
+        let busy = CONNECTIONS_MAX as u16 - 1;
+        for n in 0..busy {
+            let from = ([10, 0, 2, 42], 1_024 + n);
+            gateways.handle(at(1), 0, &mut segment("syn", from, partner));
+        }
+        let mut syn = segment("syn", other, partner);
+        gateways.handle(at(seconds), 0, &mut syn) == Some(Outcome::Through(1))
+    };
+    let closed = [(0, "fin"), (1, "fin")];
+    assert!(!port_of_other(&closed, 61));
+    assert!(port_of_other(&closed, 62));
+    assert!(port_of_other(&[(1, "rst")], 62));
+    assert!(!port_of_other(&[(1, "fin")], 62), "half of it is open");
+    assert!(!port_of_other(&[], 62));
+}
+
+#[test]
+fn nobody_is_let_out_to_the_gateway_itself() {
+    for own in [[10, 0, 0, 20], PUBLIC] {
+        let mut syn = segment("syn", (WORKER, 40_000), (own, 80));
+        let Some(Outcome::Refused(refusal, None)) = gateways().handle(at(0), 0, &mut syn) else {
+            panic!("it is the gateway's own")
+        };
+        assert_eq!(refusal.cause, DropCause::NotForUs);
+    }
 }

@@ -114,20 +114,20 @@ pub(super) fn answer(plan: &Plan, message: &Message, ends: &Ends) -> Option<Stri
         ));
     }
     Some(match (response_code.as_str(), aliases.last(), referral) {
-        ("NoError", Some(alias), _) => format!(
+        ("NOERROR", Some(alias), _) => format!(
             "DNS answer: {name} is an alias of {alias}, whose addresses {from} does not know: the asker goes on with that name."
         ),
-        ("NoError", None, Some(below)) => format!(
+        ("NOERROR", None, Some(below)) => format!(
             "DNS referral: {from} does not know {name}, but whose servers do: those of {}, named here with their addresses.",
             zone(below)
         ),
-        ("NoError", None, None) => format!(
+        ("NOERROR", None, None) => format!(
             "DNS answer, NODATA: {name} is there, and has no record of this type. The SOA record says how long that may be kept."
         ),
-        ("NXDomain", ..) => format!(
+        ("NXDOMAIN", ..) => format!(
             "DNS answer, NXDOMAIN: there is no {name}, nor anything below it. The SOA record says how long that may be kept."
         ),
-        ("ServFail", ..) => format!(
+        ("SERVFAIL", ..) => format!(
             "DNS answer, SERVFAIL: {from} could not find out about {name}. That says nothing about whether it is there."
         ),
         (code, ..) => format!("DNS answer: {code}, no address for {name}."),

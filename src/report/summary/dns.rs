@@ -28,7 +28,7 @@ pub(super) fn answer(message: &Message) -> Option<String> {
         let all: Vec<_> = addresses.iter().map(ToString::to_string).collect();
         return Some(format!("{kind} {}", all.join(", ")));
     }
-    if response_code != "NoError" {
+    if response_code != "NOERROR" {
         return Some(format!("{response_code} {name}"));
     }
     Some(match (aliases.last(), referral) {

@@ -12,6 +12,7 @@ use crate::role::config::Ping;
 use crate::role::http::within;
 use crate::role::http2::Tasks;
 use crate::stack::{EchoAnswer, EchoSocket};
+use crate::time::Instant;
 
 /// What became of the requests so far, by sequence number.
 #[derive(Default)]
@@ -51,13 +52,15 @@ impl Browser {
             tally: RefCell::default(),
         });
         let tasks = Tasks::new(self.node.executor.clone());
+        let all = every * u32::from(count.saturating_sub(1)) + pinging.ping.timeout;
+        let until = self.node.clock.now() + all;
         for sequence in 1..=count {
             if sequence > 1 {
                 self.node.clock.sleep(every).await;
             }
             if pinging.send(sequence) {
                 let pinging = pinging.clone();
-                tasks.spawn(async move { pinging.wait(sequence).await });
+                tasks.spawn(async move { pinging.wait(sequence, until).await });
             }
         }
         tasks.ended().await;
@@ -111,39 +114,47 @@ impl Pinging {
         true
     }
 
-    /// Waits for what comes back for a request.
-    async fn wait(&self, sequence: u16) {
+    /// Waits for what comes back for a request. What comes late counts, as it does for ping(8), until nothing more is
+    /// waited for.
+    async fn wait(&self, sequence: u16, until: Instant) {
         let node = &self.browser.node;
         let (asked, after) = (node.clock.now(), self.ping.timeout);
-        let came = within(&node.clock, after, self.socket.answer(sequence)).await;
-        self.socket.forget(sequence);
-        let fact = match came {
-            None => PingFact::TimedOut {
+        let mut came = within(&node.clock, after, self.socket.answer(sequence)).await;
+        if came.is_none() {
+            node.fact(Fact::Ping(PingFact::TimedOut {
                 to: self.to,
                 sequence,
                 after,
-            },
-            Some(came) => match came.answer {
-                EchoAnswer::Reply { intact } => {
-                    let took = node.clock.now() - asked;
-                    self.end(sequence, Ok(took));
-                    PingFact::Answered {
-                        from: came.from,
-                        sequence,
-                        ttl: came.ttl,
-                        took,
-                        intact,
-                    }
+            }));
+            let now = node.clock.now();
+            if until > now {
+                came = within(&node.clock, until - now, self.socket.answer(sequence)).await;
+            }
+        }
+        self.socket.forget(sequence);
+        let Some(came) = came else {
+            return;
+        };
+        let fact = match came.answer {
+            EchoAnswer::Reply { intact } => {
+                let took = node.clock.now() - asked;
+                self.end(sequence, Ok(took));
+                PingFact::Answered {
+                    from: came.from,
+                    sequence,
+                    ttl: came.ttl,
+                    took,
+                    intact,
                 }
-                EchoAnswer::Error(error) => {
-                    self.end(sequence, Err(error.clone()));
-                    PingFact::Refused {
-                        from: came.from,
-                        sequence,
-                        error,
-                    }
+            }
+            EchoAnswer::Error(error) => {
+                self.end(sequence, Err(error.clone()));
+                PingFact::Refused {
+                    from: came.from,
+                    sequence,
+                    error,
                 }
-            },
+            }
         };
         node.fact(Fact::Ping(fact));
     }
