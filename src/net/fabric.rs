@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::docker;
 use super::flight::Flights;
 use super::flow_log::FlowLog;
 use super::icmp::Complaint;
@@ -238,14 +237,8 @@ impl Fabric {
         match &self.topology.nodes[node_index].kind {
             NodeKind::Host => self.arrived.push_back((to, id, bytes)),
             NodeKind::Router => self.route(now, node_index, Some(to), id, bytes, segments),
-            NodeKind::DockerHost { publish } => {
-                let outside = self.topology.nodes[node_index].nics[0];
-                let host = self.topology.nics[outside].address;
-                if to == outside {
-                    docker::inbound(&mut bytes, host, publish);
-                } else {
-                    docker::outbound(&mut bytes, host, publish);
-                }
+            NodeKind::DockerHost { .. } => {
+                self.map_ports(node_index, to, &mut bytes);
                 self.route(now, node_index, Some(to), id, bytes, segments);
             }
         }

@@ -13,6 +13,7 @@ use crate::lab::parse;
 use crate::time::Instant;
 use crate::world::Ended;
 
+mod docker;
 mod ping;
 
 /// The three-tier base with `more`, run to its end.

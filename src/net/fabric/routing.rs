@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Fabric, InFlight, Leg};
 use crate::event::{DropCause, PacketId};
+use crate::net::docker;
 use crate::net::forward::{self, Next};
 use crate::net::icmp::{self, Complaint};
 use crate::net::nat::{self, Outcome};
@@ -207,8 +208,40 @@ impl Fabric {
             return;
         };
         let router = self.topology.nics[port].address;
-        if let Some(answer) = icmp::complain(router, bytes, forwarding.icmp_quote, complaint) {
+        let answer = icmp::complain(router, bytes, forwarding.icmp_quote, complaint);
+        if let Some(mut answer) = answer {
+            // A docker host has translated the packet already, and its sender knows it as it came.
+            self.map_ports_back(node, port, &mut answer);
             self.send(now, port, answer);
+        }
+    }
+
+    /// What a docker host does with a packet that came in at `nic`: published ports become their containers' and the
+    /// other way round.
+    pub(super) fn map_ports(&self, node: usize, nic: usize, bytes: &mut [u8]) {
+        let node = &self.topology.nodes[node];
+        let NodeKind::DockerHost { publish } = &node.kind else {
+            return;
+        };
+        let host = self.topology.nics[node.nics[0]].address;
+        if nic == node.nics[0] {
+            docker::inbound(bytes, host, publish);
+        } else {
+            docker::outbound(bytes, host, publish);
+        }
+    }
+
+    /// The same for an error of the host's own about such a packet, which goes back where that came from.
+    fn map_ports_back(&self, node: usize, nic: usize, error: &mut [u8]) {
+        let node = &self.topology.nodes[node];
+        let NodeKind::DockerHost { publish } = &node.kind else {
+            return;
+        };
+        let host = self.topology.nics[node.nics[0]].address;
+        if nic == node.nics[0] {
+            docker::outbound(error, host, publish);
+        } else {
+            docker::inbound(error, host, publish);
         }
     }
 }
