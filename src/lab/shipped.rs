@@ -157,6 +157,7 @@ pub(super) const LABS: &[Shipped] = &embed![
     "alb/weighted-targets",
     "vpc/acl-without-ephemeral-ports",
     "vpc/acl-without-ephemeral-ports.fixed",
+    "vpc/container-path-mtu",
     "vpc/internet-gateway",
     "vpc/internet-gateway.fixed",
     "vpc/jumbo-mismatch",
