@@ -31,8 +31,8 @@ pub(super) struct Arguments {
 }
 
 const HELP: &str = "\
-Exit status: the program's; 128 and its number when a signal ended it. 125 when the program could not be run, or its lab
-ended; 126 when it may not be executed; 127 when there is no such program.";
+Exit status: the program's; 128 and its number when a signal ended it. 125 when the program could
+not be run, or its lab ended; 126 when it may not be executed; 127 when there is no such program.";
 
 /// As env(1) has them, so that they are not taken for the program's.
 const FAILED: u8 = 125;

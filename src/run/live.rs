@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::files::{Comments, Files};
+use super::once::Once;
 use crate::dissect::message::Frame;
 use crate::dissect::{Dissector, Sight};
 use crate::event::{Crossing, Event, Sink, What};
@@ -35,6 +36,7 @@ pub type OnLine = Box<dyn FnMut(&str)>;
 pub(super) struct Live {
     plan: Plan,
     pub(super) files: Files,
+    once: Once,
     pub(super) counts: Counts,
     lines: Lines,
     on_line: Option<OnLine>,
@@ -66,6 +68,7 @@ impl Live {
         Self {
             plan,
             files,
+            once: Once::default(),
             counts: Counts::default(),
             lines,
             on_line,
@@ -124,7 +127,7 @@ impl Sink for Live {
     fn crossing(&mut self, crossing: &Crossing<'_>) {
         self.counts.all += 1;
         // A packet that is lost before it passes a tap of the main capture is told as an event.
-        if !self.plan.in_main(crossing) {
+        if !self.plan.in_main(crossing) || !self.once.is_news(crossing) {
             self.files.packet(crossing, &Comments::default());
             return;
         }

@@ -23,6 +23,7 @@ mod delayed;
 mod devices;
 mod files;
 mod live;
+mod once;
 mod programs;
 mod recording;
 #[cfg(test)]

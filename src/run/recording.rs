@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::delayed::Delayed;
 use super::files::{Comments, Files};
+use super::once::Once;
 use crate::dissect::message::Frame;
 use crate::dissect::{Dissector, Sight};
 use crate::event::{Crossing, Direction, DropCause, Event, Fact, PacketId, Sink, TapId, What};
@@ -33,6 +34,7 @@ pub(super) struct Recording {
     deaf: bool,
     /// What attackers sent: seen where it left, and in the main capture not once more where it arrives.
     forged: BTreeSet<PacketId>,
+    once: Once,
     annotator: Annotator,
     /// For each tap whose capture is written.
     tap_annotators: Vec<Annotator>,
@@ -156,6 +158,7 @@ impl Sink for Recording {
         if let Some(eyes) = &mut self.main_eyes
             && plan.in_main(crossing)
             && !self.forged.contains(&crossing.packet)
+            && self.once.is_news(crossing)
         {
             if crossing.direction == Direction::Out && plan.attacks(plan.topology.nics[tap].node) {
                 self.forged.insert(crossing.packet);

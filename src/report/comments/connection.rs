@@ -2,6 +2,7 @@
 
 use std::collections::btree_map::Entry;
 
+use super::loss::AT_ONCE;
 use super::{Annotator, Ends, is_alb, way};
 use crate::dissect::field::Value;
 use crate::dissect::message::{Frame, TcpNote, TcpPart};
@@ -124,11 +125,17 @@ impl Annotator {
         } else {
             String::new()
         };
-        let filtered = self.refusals.between(from, to).unwrap_or_default();
+        let filtered = self.refusals.between(from, to, sequence);
         let queue = self.transport.why_again(frame, tcp.part, ends);
-        let why = self.loss.why(frame, ends);
+        let told = first < frame.at && self.refusals.was_too_big(from, to, sequence);
+        let why = if told && frame.at - first < AT_ONCE {
+            "as the ICMP error asks for smaller packets (RFC 1191 §6.4)".to_owned()
+        } else {
+            self.loss.why(frame, ends)
+        };
         Some(format!(
-            "Retransmission: sent again{after}, {why}.{filtered}{}",
+            "Retransmission: sent again{after}, {why}.{}{}",
+            filtered.unwrap_or_default(),
             queue.unwrap_or_default()
         ))
     }

@@ -9,13 +9,24 @@ use crate::event::{DropCause, Event, PacketId, What};
 use crate::name::Name;
 use crate::wire::packet::{Packet, Transport};
 
+/// A packet that was refused.
+#[derive(Debug, Clone)]
+struct Refused {
+    node: Name,
+    why: String,
+    too_big: bool,
+}
+
+/// From, to, and of a TCP segment its number.
+type Which = (SocketAddr, SocketAddr, Option<u32>);
+
 /// What was refused so far, with its reason.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     /// The last one.
     last: Option<(PacketId, String)>,
-    /// The last one from and to these ends: where, and why.
-    between: BTreeMap<(SocketAddr, SocketAddr), (Name, String)>,
+    /// The last one of each kind: where, and why.
+    between: BTreeMap<Which, Refused>,
     /// Of these a NAT gateway knew no connection.
     forgotten: BTreeMap<(SocketAddr, SocketAddr), (Name, String)>,
 }
@@ -41,12 +52,24 @@ impl Refusals {
             (None, _) => return,
         };
         self.last = Some((*packet, why.clone()));
-        if let Some(ends) = Packet::read(bytes).and_then(|p| p.ports()) {
-            let said = (event.node.clone(), why.clone());
+        let Some(packet) = Packet::read(bytes) else {
+            return;
+        };
+        if let Some(ends) = packet.ports() {
             if *cause == DropCause::NatIdle {
-                self.forgotten.insert(ends, said.clone());
+                self.forgotten
+                    .insert(ends, (event.node.clone(), why.clone()));
             }
-            self.between.insert(ends, said);
+            let refused = Refused {
+                node: event.node.clone(),
+                why,
+                too_big: *cause == DropCause::TooBig,
+            };
+            let sequence = packet.tcp().map(|segment| segment.sequence);
+            self.between.insert((ends.0, ends.1, sequence), refused);
+            while self.between.len() > KEPT_MAX {
+                self.between.pop_first();
+            }
         }
     }
 
@@ -69,7 +92,7 @@ impl Refusals {
             return None;
         };
         let (_, from, to) = message.quoted_ends()?;
-        let (node, why) = self.between.get(&(from, to))?;
+        let Refused { node, why, .. } = self.any(from, to)?;
         Some(format!(
             " It quotes a packet to {} port {}, which {node} dropped: {why}.",
             to.ip(),
@@ -77,15 +100,38 @@ impl Refusals {
         ))
     }
 
-    /// A sentence, when a packet of this direction was refused, or what came back.
-    pub(super) fn between(&self, from: SocketAddr, to: SocketAddr) -> Option<String> {
-        if let Some((node, why)) = self.between.get(&(from, to)) {
+    /// A sentence, when the segment with this number was refused before, or what came back.
+    pub(super) fn between(
+        &self,
+        from: SocketAddr,
+        to: SocketAddr,
+        sequence: u32,
+    ) -> Option<String> {
+        let same = self.between.get(&(from, to, Some(sequence)));
+        if let Some(Refused { node, why, .. }) = same {
             return Some(format!(" The one before was dropped at {node}: {why}."));
         }
-        let (node, why) = self.between.get(&(to, from))?;
+        let Refused { node, why, .. } = self.any(to, from)?;
         Some(format!(" What came back was dropped at {node}: {why}."))
     }
+
+    /// Whether the segment with this number was too large for a link.
+    pub(super) fn was_too_big(&self, from: SocketAddr, to: SocketAddr, sequence: u32) -> bool {
+        let refused = self.between.get(&(from, to, Some(sequence)));
+        refused.is_some_and(|r| r.too_big)
+    }
+
+    fn any(&self, from: SocketAddr, to: SocketAddr) -> Option<&Refused> {
+        let all = (from, to, None)..=(from, to, Some(u32::MAX));
+        self.between
+            .range(all)
+            .next_back()
+            .map(|(_, refused)| refused)
+    }
 }
+
+/// More are not remembered: a lab may stay up for days.
+const KEPT_MAX: usize = 65_536;
 
 /// Whether a router dropped it, which the cause alone explains.
 const fn by_router(cause: DropCause) -> bool {

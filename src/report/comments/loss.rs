@@ -42,7 +42,7 @@ struct Narrowed {
 
 /// For so long what is sent again for the first time is so because of the narrower path: no timer is faster (RFC 6298 has
 /// 1 s, Linux 200 ms).
-const AT_ONCE: Duration = Duration::from_millis(200);
+pub(super) const AT_ONCE: Duration = Duration::from_millis(200);
 
 /// More are not remembered: a lab may stay up for days.
 const KEPT_MAX: usize = 65_536;

@@ -1,7 +1,7 @@
 //! What to say about TLS messages.
 
 use super::{Annotator, Ends, way};
-use crate::dissect::message::{Frame, TlsKind, TlsMessage};
+use crate::dissect::message::{Frame, Message, TlsKind, TlsMessage};
 use crate::report::refusal;
 use crate::report::text::millis;
 use crate::wire::tls::alert_name;
@@ -68,6 +68,12 @@ impl Annotator {
                     format!(
                         "ServerHello: {from} accepts the pre-shared key of the earlier session, and {suite}. No \
                          certificate is sent: who knows the key is known. The key shares are new all the same."
+                    )
+                } else if version != "TLS 1.3" && is_abbreviated(frame) {
+                    format!(
+                        "ServerHello: {from} goes on with the earlier session, and {suite}. No certificate is sent and no \
+                         key exchange made: what both sides remember makes the keys (RFC 5246 §7.3). {from} is the first to \
+                         say Finished."
                     )
                 } else if version == "TLS 1.3" {
                     format!(
@@ -203,4 +209,16 @@ fn client_hello(
         "ClientHello: offers {}. Anyone on the path can read it, {name}.",
         offer.join(", ")
     )
+}
+
+/// Whether a server's flight is that of a resumed session of TLS 1.2: ChangeCipherSpec comes at once, and no Certificate.
+fn is_abbreviated(frame: &Frame) -> bool {
+    let has = |wanted: fn(&TlsKind) -> bool| {
+        frame
+            .messages
+            .iter()
+            .any(|m| matches!(m, Message::Tls(tls) if wanted(&tls.kind)))
+    };
+    has(|kind| matches!(kind, TlsKind::ChangeCipherSpec))
+        && !has(|kind| matches!(kind, TlsKind::Certificate { .. }))
 }
