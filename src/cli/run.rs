@@ -403,12 +403,14 @@ fn layout(arguments: &Arguments, colour: Colour, out: &Report) -> Layout {
 
 /// How much was written where, and how to look at it.
 fn files_line(plan: &Plan, judged: &Judged) -> String {
-    format!(
-        "  wrote {} files to {}\n  open  wireshark {}\n",
-        judged.outcome.written.len(),
-        judged.folder.display(),
-        main_capture(plan, &judged.folder).display()
-    )
+    let main = main_capture(plan, &judged.folder);
+    let count = judged.outcome.written.len();
+    let files = if count == 1 { "file" } else { "files" };
+    let mut lines = format!("  wrote {count} {files} to {}\n", judged.folder.display());
+    if judged.outcome.written.contains(&main) {
+        lines.push_str(&format!("  open  wireshark {}\n", main.display()));
+    }
+    lines
 }
 
 fn main_capture(plan: &Plan, folder: &Path) -> PathBuf {

@@ -1,7 +1,7 @@
 //! Expectations to findings: each thing a lab says must hold is judged from what the run left (frames, events) and
 //! cites what decided it. One family a file. Nothing here knows the world, the fabric or a running role.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::dissect::message::Frame;
@@ -258,12 +258,30 @@ const CITED_MAX: usize = 12;
 impl Record<'_> {
     /// Cites a frame of a tap: by its number in the main capture when the packet is there, else at the tap.
     fn cite(&self, frame: &Frame) -> Evidence {
-        match self.in_main(frame.packet) {
+        let main = self.in_main(frame.packet);
+        // One that a gateway has translated in between says something else there.
+        let same = main.filter(|main| {
+            self.is_same_end(main.source, frame.source)
+                && self.is_same_end(main.destination, frame.destination)
+        });
+        match same {
             Some(main) => Evidence::Frame(main.number),
             None => {
                 Evidence::TapFrame(self.plan.topology.tap(frame.tap).name.clone(), frame.number)
             }
         }
+    }
+
+    /// Whether two ends of one packet are the same, or a container and the docker host that publishes it.
+    fn is_same_end(&self, one: SocketAddr, other: SocketAddr) -> bool {
+        let nodes = &self.plan.topology.nodes;
+        let is_container = |address: SocketAddr| {
+            nodes.iter().any(|node| match &node.kind {
+                NodeKind::DockerHost { publish } => publish.iter().any(|p| p.container == address),
+                NodeKind::Host | NodeKind::Router => false,
+            })
+        };
+        one == other || is_container(one) || is_container(other)
     }
 
     /// Cites frames, each packet once, no more than [`CITED_MAX`].

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
@@ -41,9 +41,19 @@ pub enum LoadError {
     Lab(#[from] LabErrors),
 }
 
+/// More names are no advice.
+const NEAREST_MAX: usize = 8;
+
 impl Diagnostic for LoadError {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         match self {
+            Self::Unknown { name, .. } if Path::new(name).is_dir() => Some(Box::new(format!(
+                "it is a folder: name its files, as in `{}/*.toml`",
+                name.trim_end_matches('/')
+            ))),
+            Self::Unknown { nearest, .. } if nearest.len() > NEAREST_MAX => Some(Box::new(
+                "`tunlab list` has all of them; the path of a file ends in `.toml`",
+            )),
             Self::Unknown { nearest, .. } => Some(Box::new(format!(
                 "did you mean {}? The path of a file ends in `.toml`",
                 words(nearest, " or ")

@@ -488,10 +488,10 @@ fn an_unknown_lab_gives_the_nearest() {
     let error = load("zzz").unwrap_err();
     assert_eq!(error.to_string(), "no lab is called `zzz`");
     let help = miette::Diagnostic::help(&error).unwrap().to_string();
-    assert!(
-        help.contains("`https-through-alb` or `timeline-as-written`"),
-        "{help}"
-    );
+    assert!(help.starts_with("`tunlab list` has all of them"), "{help}");
+    let folder = load(concat!(env!("CARGO_MANIFEST_DIR"), "/labs")).unwrap_err();
+    let help = miette::Diagnostic::help(&folder).unwrap().to_string();
+    assert!(help.starts_with("it is a folder"), "{help}");
     assert!(matches!(load("zzz.toml"), Err(LoadError::Read { .. })));
 }
 

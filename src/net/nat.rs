@@ -150,6 +150,10 @@ impl Gateway {
             let why = "a NAT gateway answers nobody at its own addresses";
             return refused(DropCause::NotForUs, why);
         }
+        if Packet::read(bytes).is_some_and(|p| p.source == self.public) {
+            let why = "it comes back to the NAT gateway that sent it: the route table of its subnet leads there";
+            return refused(DropCause::NoRoute, why);
+        }
         if let Some(quote) = Quote::of(bytes) {
             return self.error_outward(&quote, bytes);
         }

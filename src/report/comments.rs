@@ -2,7 +2,7 @@
 //! class. Only what the capture has shown so far is known here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::rows::{end_name, end_names, speakers};
@@ -13,6 +13,7 @@ use crate::event::{Attack, CertificateDefect, DropCause, Event, Fact, Serving, W
 use crate::expect::role_of;
 use crate::lab::plan::Plan;
 use crate::name::Name;
+use crate::net::topology::NodeKind;
 use crate::role::config::Role;
 use crate::time::Instant;
 use crate::wire::packet::Packet;
@@ -140,8 +141,7 @@ impl Annotator {
     #[must_use]
     pub fn comment(&mut self, frame: &Frame, plan: &Plan) -> Vec<String> {
         let ends = Ends::new(frame, plan);
-        let (from, to) = speakers(plan, frame);
-        let speakers = Ends { from, to };
+        let speakers = Ends::of(speakers(plan, frame), frame, plan);
         let mut said = Vec::new();
         said.extend(self.altered.comment(frame));
         let probed = self.probes.comment(frame, &speakers);
@@ -243,8 +243,28 @@ struct Ends {
 
 impl Ends {
     fn new(frame: &Frame, plan: &Plan) -> Self {
-        let (from, to) = end_names(plan, frame);
-        Self { from, to }
+        Self::of(end_names(plan, frame), frame, plan)
+    }
+
+    /// With the containers by their own names, where the link of one is tapped; elsewhere they are their hosts.
+    fn of((from, to): (String, String), frame: &Frame, plan: &Plan) -> Self {
+        let topology = &plan.topology;
+        let joined = [Some(frame.tap.0), topology.peer(frame.tap.0)];
+        let container = |address: IpAddr| {
+            let mut nics = joined.into_iter().flatten().map(|n| &topology.nics[n]);
+            let nic = nics.find(|nic| nic.address == address)?;
+            let published = topology.nodes.iter().any(|node| match &node.kind {
+                NodeKind::DockerHost { publish } => {
+                    publish.iter().any(|p| p.container.ip() == address)
+                }
+                NodeKind::Host | NodeKind::Router => false,
+            });
+            published.then(|| topology.nodes[nic.node].name.to_string())
+        };
+        Self {
+            from: container(frame.source.ip()).unwrap_or(from),
+            to: container(frame.destination.ip()).unwrap_or(to),
+        }
     }
 }
 

@@ -168,6 +168,15 @@ impl Icmp<'_> {
         known.into()
     }
 
+    /// Of an error about a TCP segment: the number of that, which stands behind its ports (RFC 9293 §3.1).
+    #[must_use]
+    pub fn quoted_sequence(&self) -> Option<u32> {
+        let header = usize::from(self.payload.first()? & 15) * 4;
+        let number = self.payload.get(header + 4..header + 8)?;
+        let is_tcp = self.quoted_ends()?.0 == protocol::TCP;
+        is_tcp.then(|| u32::from_be_bytes([number[0], number[1], number[2], number[3]]))
+    }
+
     /// Of an error: the protocol of the packet that it quotes, and that packet's source and destination with the first
     /// four bytes behind its header as ports (RFC 792). `None` when it quotes no IPv4 packet so far.
     #[must_use]

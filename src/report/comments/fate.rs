@@ -24,6 +24,9 @@ pub fn fate(event: &Event) -> Option<(PacketId, String)> {
         (DropCause::SynQueueFull | DropCause::AcceptQueueFull | DropCause::Checksum, None) => {
             format!("Lost: it comes to {node}, and is dropped there; {why}.")
         }
+        (DropCause::SecurityGroup, None) => {
+            format!("Lost: this packet never arrives; it is dropped in front of {node}: {why}.")
+        }
         (_, Some(link)) => format!("Lost: this packet never arrives; {why} ({link})."),
         (_, None) => format!("Lost: this packet never arrives; {node} drops it: {why}."),
     };

@@ -92,7 +92,8 @@ impl Refusals {
             return None;
         };
         let (_, from, to) = message.quoted_ends()?;
-        let Refused { node, why, .. } = self.any(from, to)?;
+        let exact = self.between.get(&(from, to, message.quoted_sequence()));
+        let Refused { node, why, .. } = exact.or_else(|| self.any(from, to))?;
         Some(format!(
             " It quotes a packet to {} port {}, which {node} dropped: {why}.",
             to.ip(),

@@ -19,16 +19,28 @@ struct Acknowledged {
     number: u32,
     /// How often since without anything else.
     duplicates: u32,
+    /// What it waits for has been sent again at the third: the next time it is a timer.
+    repeated: bool,
 }
 
 /// The acknowledgments of each direction, and the packets that carried the last ones.
 #[derive(Debug, Default)]
 pub(super) struct Loss {
     acknowledged: BTreeMap<Way, Acknowledged>,
-    /// The last packets: what they acknowledge, their numbers, and whether they carry data or FIN.
-    last: BTreeMap<Way, VecDeque<(u32, usize, bool)>>,
+    /// The last packets of each direction.
+    last: BTreeMap<Way, VecDeque<Sent>>,
     /// What the path carries, as ICMP errors told the sender, and what it has sent again since, by sequence number.
     path_mtu: BTreeMap<Way, Narrowed>,
+}
+
+/// A packet that a RST may answer.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    at: Instant,
+    acknowledgment: u32,
+    number: usize,
+    /// It carries data or FIN.
+    holds_data: bool,
 }
 
 /// A sender that was told of a narrower path.
@@ -62,7 +74,12 @@ impl Loss {
         let way = (frame.source, frame.destination);
         let holds_data = !segment.payload.is_empty() || segment.flags.fin();
         let last = self.last.entry(way).or_default();
-        last.push_back((segment.acknowledgment, frame.number, holds_data));
+        last.push_back(Sent {
+            at: frame.at,
+            acknowledgment: segment.acknowledgment,
+            number: frame.number,
+            holds_data,
+        });
         if last.len() > LAST_MAX {
             last.pop_front();
         }
@@ -72,6 +89,7 @@ impl Loss {
             *known = Acknowledged {
                 number: segment.acknowledgment,
                 duplicates: 0,
+                repeated: false,
             };
         } else if pure {
             known.duplicates += 1;
@@ -105,7 +123,9 @@ impl Loss {
 
     /// Why a segment is sent again, as a clause.
     pub(super) fn why(&mut self, frame: &Frame, ends: &Ends) -> String {
-        let heard = self.acknowledged.get(&(frame.destination, frame.source));
+        let heard = self
+            .acknowledged
+            .get_mut(&(frame.destination, frame.source));
         let sequence = Packet::read(&frame.bytes).and_then(|p| Some(p.tcp()?.sequence));
         let told = self.path_mtu.get_mut(&(frame.source, frame.destination));
         if let (Some(narrowed), Some(sequence)) = (told, sequence)
@@ -118,14 +138,21 @@ impl Loss {
                 ends.from
             );
         }
+        let heard = heard.map(|heard| {
+            let fast = heard.duplicates >= 3 && sequence == Some(heard.number);
+            (
+                fast && !std::mem::replace(&mut heard.repeated, fast),
+                heard.number,
+            )
+        });
         match heard {
-            Some(heard) if heard.duplicates >= 3 && sequence == Some(heard.number) => format!(
+            Some((true, _)) => format!(
                 "after three duplicate ACKs of {}: what is behind it arrives, and it seems lost (fast retransmit, RFC 5681 \
                  §3.2)",
                 ends.to
             ),
-            Some(heard)
-                if sequence.is_some_and(|n| n.wrapping_sub(heard.number).cast_signed() < 0) =>
+            Some((false, number))
+                if sequence.is_some_and(|n| n.wrapping_sub(number).cast_signed() < 0) =>
             {
                 format!(
                     "though {} has acknowledged it: that had not arrived when this left",
@@ -142,9 +169,18 @@ impl Loss {
         let packet = Packet::read(&frame.bytes)?;
         let segment = packet.tcp().filter(|s| !s.flags.ack())?;
         let last = self.last.get(&(frame.destination, frame.source))?;
-        let fitting = || last.iter().filter(|(n, ..)| *n == segment.sequence);
-        let with_data: Vec<usize> = fitting().filter(|p| p.2).map(|p| p.1).collect();
-        let all: Vec<usize> = fitting().map(|p| p.1).collect();
+        let fits = |p: &&Sent| p.acknowledgment == segment.sequence;
+        // What was sent long before the last one is not what it answers now.
+        let latest = last.iter().rev().find(fits)?.at;
+        let fitting = || {
+            let recent = last.iter().filter(fits);
+            recent.filter(|p| p.at + AT_ONCE >= latest)
+        };
+        let with_data: Vec<usize> = fitting()
+            .filter(|p| p.holds_data)
+            .map(|p| p.number)
+            .collect();
+        let all: Vec<usize> = fitting().map(|p| p.number).collect();
         match (with_data.as_slice(), all.as_slice()) {
             (_, []) => None,
             ([one], _) | ([], [one]) => Some(format!("packet {one}")),

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Sides;
-use crate::event::{Event, Fact, What};
+use crate::event::{Event, Fact, Flow, What};
 use crate::expect::{Record, role_of};
+use crate::name::Name;
 use crate::report::paint::{Paint, Tone};
 use crate::report::text::{millis, pad, pad_left, squeeze};
 use crate::role::config::Role;
@@ -19,30 +20,22 @@ pub struct EndLine {
     pub node: String,
     /// When.
     pub time_ns: u64,
-    /// `200` for an answer, `closed 1006` for a WebSocket, or `failed`.
+    /// `200` for an answer, `ws 1006` for the end of a WebSocket, `failed`, or `none` at the end of the run.
     pub end: String,
 }
 
-/// All of a run, in order. What a load balancer got of its targets is not among them.
+/// All of a run, in the order in which they were asked for. What a load balancer got of its targets is not among them.
 pub(super) fn ends(record: &Record<'_>) -> Vec<EndLine> {
-    let of = |event: &Event| {
+    let mut asked = Asked::default();
+    for event in record.events {
         let What::Fact(fact) = &event.what else {
-            return None;
+            continue;
         };
-        let end = if let Fact::ResponseReceived { status, .. } = fact {
-            status.to_string()
-        } else if let Fact::WebSocketClosed { code, .. } = fact {
-            format!("closed {code}")
-        } else if let Fact::StepFailed { .. } = fact {
-            "failed".to_owned()
-        } else {
-            return None;
-        };
+        let node = &event.node;
         // An application is the other end of a WebSocket; where it asks somebody, it is a client.
-        let other_end = matches!(fact, Fact::WebSocketClosed { .. });
-        let is_client = match role_of(record.plan, &event.node) {
+        let is_client = match role_of(record.plan, node) {
             Some(Role::Alb(_)) => false,
-            Some(Role::App(_)) => !other_end,
+            Some(Role::App(_)) => !matches!(fact, Fact::WebSocketClosed { .. }),
             Some(
                 Role::Browser(_)
                 | Role::Resolver(_)
@@ -52,13 +45,70 @@ pub(super) fn ends(record: &Record<'_>) -> Vec<EndLine> {
             )
             | None => true,
         };
-        is_client.then(|| EndLine {
-            node: event.node.to_string(),
-            time_ns: event.at.as_nanos(),
-            end,
-        })
-    };
-    record.events.iter().filter_map(of).collect()
+        if !is_client {
+            continue;
+        }
+        if let Fact::RequestSent { flow, stream, .. } = fact {
+            asked.begins(node, Some((*flow, *stream)));
+        } else if let Fact::ResponseReceived {
+            flow,
+            stream,
+            status,
+            ..
+        } = fact
+        {
+            let on = Some((*flow, *stream));
+            asked.ends(event, status.to_string(), |open| open.on == on);
+        } else if let Fact::WebSocketClosed { code, .. } = fact {
+            asked.ends(event, format!("ws {code}"), |_| false);
+        } else if let Fact::StepFailed { .. } = fact {
+            asked.ends(event, "failed".to_owned(), |open| open.node == *node);
+        }
+    }
+    asked.lines(record.ended.as_nanos())
+}
+
+/// What was asked for, answered or not.
+#[derive(Default)]
+struct Asked(Vec<Open>);
+
+struct Open {
+    node: Name,
+    /// On which connection, and stream of it.
+    on: Option<(Flow, Option<u32>)>,
+    end: Option<(u64, String)>,
+}
+
+impl Asked {
+    fn begins(&mut self, node: &Name, on: Option<(Flow, Option<u32>)>) {
+        self.0.push(Open {
+            node: node.clone(),
+            on,
+            end: None,
+        });
+    }
+
+    /// Something has ended: the first that fits and is open, or something that was not asked for like this.
+    fn ends(&mut self, event: &Event, end: String, fits: impl Fn(&Open) -> bool) {
+        let open = self.0.iter().position(|o| o.end.is_none() && fits(o));
+        let index = open.unwrap_or_else(|| {
+            self.begins(&event.node, None);
+            self.0.len() - 1
+        });
+        self.0[index].end = Some((event.at.as_nanos(), end));
+    }
+
+    fn lines(self, ended: u64) -> Vec<EndLine> {
+        let line = |open: Open| {
+            let (time_ns, end) = open.end.unwrap_or_else(|| (ended, "none".to_owned()));
+            EndLine {
+                node: open.node.to_string(),
+                time_ns,
+                end,
+            }
+        };
+        self.0.into_iter().map(line).collect()
+    }
 }
 
 /// More are only counted.
@@ -106,7 +156,7 @@ fn row(label: &str, one: Option<&EndLine>, other: Option<&EndLine>, names: usize
     let shown = |end: Option<&EndLine>| {
         let time = end.map(|e| millis(Duration::from_nanos(e.time_ns)));
         let what = end.map_or("–", |e| e.end.as_str());
-        (pad_left(&time.unwrap_or_default(), 12), pad(what, 12))
+        (pad_left(&time.unwrap_or_default(), 11), pad(what, 8))
     };
     let ((at_one, one_got), (at_other, other_got)) = (shown(one), shown(other));
     let same = one.map(|e| (e.time_ns, &e.end)) == other.map(|e| (e.time_ns, &e.end));
@@ -122,6 +172,6 @@ fn row(label: &str, one: Option<&EndLine>, other: Option<&EndLine>, names: usize
     format!(
         "  {sign} {}{at_one} {one_got}{at_other} {other_got}{}",
         pad(&squeeze(label, names), names),
-        pad_left(&difference, 10)
+        pad_left(&difference, 11)
     )
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Sides, answers, ended, ends, ladders, milestone_lines};
+use super::{AnswerLine, Sides, answers, ended, ends, ladders, milestone_lines};
 use crate::expect::Record;
 use crate::report::findings;
 use crate::report::json;
@@ -90,9 +90,19 @@ fn outcomes(sides: Sides<'_>, columns: usize, paint: Paint) -> Vec<String> {
     let [one, other] = [sides.one, sides.other].map(|side| {
         let totals = json::totals(side.record, side.findings);
         let answers = answers(side.record);
-        let mut answers: Vec<String> = answers
-            .iter()
-            .map(|a| format!("{} {}", a.node, a.status))
+        let mut counts: Vec<(&str, u16, usize)> = Vec::new();
+        for AnswerLine { node, status, .. } in &answers {
+            match counts.iter_mut().find(|c| (c.0, c.1) == (node, *status)) {
+                Some(count) => count.2 += 1,
+                None => counts.push((node, *status, 1)),
+            }
+        }
+        let mut answers: Vec<String> = counts
+            .into_iter()
+            .map(|(node, status, count)| match count {
+                1 => format!("{node} {status}"),
+                n => format!("{node} {n} × {status}"),
+            })
             .collect();
         let more = answers.len().saturating_sub(ANSWERS_MAX);
         answers.truncate(ANSWERS_MAX);
@@ -119,7 +129,7 @@ fn outcomes(sides: Sides<'_>, columns: usize, paint: Paint) -> Vec<String> {
     });
     let mut findings = sides.one.findings.iter().chain(sides.other.findings);
     let all_held = findings.all(|f| f.holds);
-    let room = (columns - NAMES - 6) / 2;
+    let room = (columns - NAMES - 8) / 2;
     let mut lines = block("What came out", paint);
     let names = records(sides).map(|r| squeeze(&r.plan.name, room));
     let name = paint.dip(
