@@ -282,3 +282,16 @@ fn nobody_is_let_out_to_the_gateway_itself() {
         assert_eq!(refusal.cause, DropCause::NotForUs);
     }
 }
+
+/// The route table of the gateway's own subnet leads to the gateway: the commonest mistake.
+#[test]
+fn what_the_gateway_sent_itself_goes_no_further() {
+    let mut gateways = gateways();
+    let mut syn = segment("syn", (WORKER, 40_000), (PARTNER, 80));
+    let out = gateways.handle(at(0), 0, &mut syn);
+    assert_eq!(out, Some(Outcome::Through(1)));
+    let Some(Outcome::Refused(refusal, None)) = gateways.handle(at(0), 0, &mut syn) else {
+        panic!("it comes back")
+    };
+    assert_eq!(refusal.cause, DropCause::NoRoute);
+}
