@@ -3,7 +3,7 @@
 use super::happening;
 use super::paint::{Paint, Tone};
 use super::rows::end_names;
-use super::summary::{Secrecy, label, only_moves_windows, probe};
+use super::summary::{Secrecy, label, only_moves_windows, probe, window};
 use super::text::{pad, pad_left, printable};
 use crate::dissect::message::{Frame, TcpPart};
 use crate::event::{Event, Fact, PingFact, Serving, What};
@@ -42,6 +42,7 @@ impl Lines {
         let pure_ack = frame.tcp.is_some_and(|t| t.part == TcpPart::Ack)
             && frame.messages.is_empty()
             && probe(frame).is_none()
+            && window(frame).is_none()
             && frame.lost.is_none();
         let quiet = pure_ack || (only_moves_windows(frame) && frame.lost.is_none());
         if quiet && !self.all {

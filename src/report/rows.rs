@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::summary::{Label, labels, only_moves_windows, probe};
+use super::summary::{Label, labels, only_moves_windows, probe, window};
 use crate::dissect::message::{Frame, TcpPart};
 use crate::event::{Alteration, PacketId, What};
 use crate::expect::{Middle, Record, middle, retransmitted};
@@ -51,7 +51,9 @@ impl Row<'_> {
     /// An acknowledgment and nothing else, which arrives.
     pub(super) fn is_pure_ack(&self) -> bool {
         let ack = self.frame.tcp.is_some_and(|t| t.part == TcpPart::Ack);
-        let says = !self.frame.messages.is_empty() || probe(self.frame).is_some();
+        let says = !self.frame.messages.is_empty()
+            || probe(self.frame).is_some()
+            || window(self.frame).is_some();
         ack && !says && self.lost.is_none() && self.altered.is_none()
     }
 

@@ -11,7 +11,7 @@ use crate::dissect::message::{
 };
 use crate::wire::packet::Packet;
 
-pub(super) use probe::probe;
+pub(super) use probe::{probe, window};
 
 mod dns;
 mod probe;
@@ -283,7 +283,8 @@ fn title(frame: &Frame) -> String {
     match tcp.part {
         TcpPart::Syn => "SYN",
         TcpPart::SynAck => "SYN, ACK",
-        TcpPart::HandshakeAck | TcpPart::Ack => "ACK",
+        TcpPart::HandshakeAck => "ACK",
+        TcpPart::Ack => window(frame).unwrap_or("ACK"),
         TcpPart::Data if fin => "data, FIN",
         TcpPart::Data => "data",
         TcpPart::Fin => "FIN, ACK",

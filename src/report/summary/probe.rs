@@ -1,6 +1,6 @@
 //! Segments that only ask: whether there is room again, whether anybody is still there.
 
-use crate::dissect::message::Frame;
+use crate::dissect::message::{Frame, TcpPart};
 
 /// What a frame asks, when it is a window probe (RFC 9293 §3.8.6.1) or a keep-alive (RFC 1122 §4.2.3.6). A byte in it is
 /// no part of what its sender says: it is sent once more with what follows, or for nothing.
@@ -9,6 +9,19 @@ pub(in crate::report) fn probe(frame: &Frame) -> Option<&'static str> {
         Some("window probe")
     } else if frame.fields.has("tcp.analysis.keep_alive") {
         Some("keep-alive")
+    } else {
+        None
+    }
+}
+
+/// What an ACK without data says of its sender's window, when that is news: that it is closed, or has opened.
+pub(in crate::report) fn window(frame: &Frame) -> Option<&'static str> {
+    if frame.tcp.is_none_or(|t| t.part != TcpPart::Ack) {
+        None
+    } else if frame.fields.has("tcp.analysis.zero_window") {
+        Some("ACK, window 0")
+    } else if frame.fields.has("tcp.analysis.window_update") {
+        Some("window update")
     } else {
         None
     }
