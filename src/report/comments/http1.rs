@@ -42,10 +42,19 @@ impl Annotator {
             && is_alb(plan, from)
         {
             let source = frame.source.ip();
-            text.push_str(&format!(
-                " {from} added X-Forwarded-For: {value}, because the source of this packet is its own address, \
-                 {source}."
-            ));
+            // The last is the load balancer's; what stands before it came with the request.
+            text.push_str(&match value.rsplit_once(',') {
+                None => format!(
+                    " {from} added X-Forwarded-For: {value}, because the source of this packet is its own address, \
+                     {source}."
+                ),
+                Some((before, own)) => format!(
+                    " {from} added {} to the X-Forwarded-For that came with the request, {}: the source of this packet is \
+                     its own address, {source}, and nobody has proved what stands before the last.",
+                    own.trim(),
+                    before.trim()
+                ),
+            });
         }
         text
     }
