@@ -5,6 +5,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+fn not_a_unit(word: &str) -> String {
+    if word.is_empty() {
+        "there is no unit behind the number".to_owned()
+    } else {
+        format!("`{word}` is not a unit here")
+    }
+}
+
 /// Why a text is not a quantity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
@@ -15,7 +23,7 @@ pub enum UnitError {
         example: &'static str,
     },
     /// The number is followed by no unit, or by one that does not belong to this quantity.
-    #[error("`{unit}` is not a unit here; known are {known}")]
+    #[error("{}; known are {known}", not_a_unit(.unit))]
     Unit {
         /// What stands behind the number.
         unit: String,
@@ -289,7 +297,10 @@ mod tests {
             "`parsecs` is not a unit here; known are ns, us, ms, s, min, h"
         );
         assert!(say(parse_duration("0.1 ns")).contains("whole nanoseconds"));
-        assert!(parse_duration("5").is_err(), "a bare number has no unit");
+        assert_eq!(
+            say(parse_duration("5")),
+            "there is no unit behind the number; known are ns, us, ms, s, min, h"
+        );
         assert!("101 %".parse::<Probability>().is_err());
         assert!("0 bit/s".parse::<BitRate>().is_err());
     }
