@@ -81,6 +81,25 @@ fn registering_a_draining_target_ends_its_draining() {
 }
 
 #[test]
+fn what_a_stopped_instance_is_again_is_told_without_checks_too() {
+    let outcome = run(
+        "target-group.web = { targets = [\"ec2-a:32768\", \"ec2-b:32768\"] }\n\
+         [[step]]\nat = \"1 s\"\nec2-a = { instance = \"stop\" }\n\
+         [[step]]\nat = \"2 s\"\nec2-a = { instance = \"stop\" }\n\
+         [[step]]\nat = \"3 s\"\nuser = { request = { url = \"https://your-app.com/\", repeat = 3 } }\n\
+         [[step]]\nat = \"5 s\"\nec2-a = { instance = \"start\" }\n\
+         [[step]]\nat = \"6 s\"\nuser = { request = { url = \"https://your-app.com/\", repeat = 2 } }",
+    );
+    assert_eq!(
+        health(&outcome, "ec2-a"),
+        ["1 s unused Target.InvalidState", "5 s healthy"]
+    );
+    let targets = targets(&outcome);
+    assert_eq!(targets[..3], ["ec2-b"; 3]);
+    assert!(targets[3..].contains(&"ec2-a".to_owned()));
+}
+
+#[test]
 fn a_target_that_becomes_unhealthy_has_its_slow_start_behind_it() {
     let fails = "{ status = 200, during = [{ from = \"20 s\", to = \"1000 s\", status = 503 }] }";
     let outcome = run(&format!(

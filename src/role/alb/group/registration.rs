@@ -51,7 +51,7 @@ impl Group {
             }),
         }
         drop(members);
-        self.begin(index);
+        self.begin(index, known.is_some());
         if !at_once {
             let group = self.clone();
             self.node.executor.spawn(async move {
@@ -83,8 +83,9 @@ impl Group {
         }
     }
 
-    /// A member begins as its health is: to be probed, to get requests, or neither.
-    fn begin(self: &Rc<Self>, index: usize) {
+    /// A member begins as its health is: to be probed, to get requests, or neither. That one is healthy without a probe is
+    /// news only when it was something else before.
+    fn begin(self: &Rc<Self>, index: usize, again: bool) {
         let mut members = self.members.borrow_mut();
         let Member {
             number,
@@ -99,7 +100,7 @@ impl Group {
             members[index].slow_since = since;
         }
         drop(members);
-        if !health.is_healthy() {
+        if again || !health.is_healthy() {
             self.tell(name, address, health);
         }
         if health.reason == Some(HealthReason::InitialHealthChecking)
@@ -121,7 +122,7 @@ impl Group {
         };
         members[index].health = self.at_first(&members[index].target);
         drop(members);
-        self.begin(index);
+        self.begin(index, true);
     }
 
     /// An instance has been stopped: its targets get nothing. Or it has been started: they are as if just registered.
@@ -146,7 +147,7 @@ impl Group {
             // What goes on for the old number ends.
             member.number = self.number();
             drop(members);
-            self.begin(index);
+            self.begin(index, true);
         }
         self.look_at_health();
     }
