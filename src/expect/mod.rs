@@ -274,13 +274,8 @@ impl Record<'_> {
 
     /// Whether two ends of one packet are the same, or a container and the docker host that publishes it.
     fn is_same_end(&self, one: SocketAddr, other: SocketAddr) -> bool {
-        let nodes = &self.plan.topology.nodes;
-        let is_container = |address: SocketAddr| {
-            nodes.iter().any(|node| match &node.kind {
-                NodeKind::DockerHost { publish } => publish.iter().any(|p| p.container == address),
-                NodeKind::Host | NodeKind::Router => false,
-            })
-        };
+        let topology = &self.plan.topology;
+        let is_container = |end: SocketAddr| topology.publisher_of(end.ip()).is_some();
         one == other || is_container(one) || is_container(other)
     }
 

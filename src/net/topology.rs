@@ -219,6 +219,15 @@ impl Topology {
         self.nodes.iter().position(|n| n.name.as_str() == name)
     }
 
+    /// The docker host that publishes the container at `address`: the first, where several have one there.
+    #[must_use]
+    pub fn publisher_of(&self, address: IpAddr) -> Option<usize> {
+        self.nodes.iter().position(|node| match &node.kind {
+            NodeKind::DockerHost { publish } => publish.iter().any(|p| p.container.ip() == address),
+            NodeKind::Host | NodeKind::Router => false,
+        })
+    }
+
     /// The node that has `address`, preferring hosts over forwarding nodes.
     #[must_use]
     pub fn node_with(&self, address: IpAddr) -> Option<usize> {

@@ -13,7 +13,6 @@ use crate::event::{Attack, CertificateDefect, DropCause, Event, Fact, Serving, W
 use crate::expect::role_of;
 use crate::lab::plan::Plan;
 use crate::name::Name;
-use crate::net::topology::NodeKind;
 use crate::role::config::Role;
 use crate::time::Instant;
 use crate::wire::packet::Packet;
@@ -253,13 +252,8 @@ impl Ends {
         let container = |address: IpAddr| {
             let mut nics = joined.into_iter().flatten().map(|n| &topology.nics[n]);
             let nic = nics.find(|nic| nic.address == address)?;
-            let published = topology.nodes.iter().any(|node| match &node.kind {
-                NodeKind::DockerHost { publish } => {
-                    publish.iter().any(|p| p.container.ip() == address)
-                }
-                NodeKind::Host | NodeKind::Router => false,
-            });
-            published.then(|| topology.nodes[nic.node].name.to_string())
+            let is_container = topology.publisher_of(address).is_some();
+            is_container.then(|| topology.nodes[nic.node].name.to_string())
         };
         Self {
             from: container(frame.source.ip()).unwrap_or(from),

@@ -211,12 +211,7 @@ impl End {
 
 /// A container stands in the column of the host that publishes it.
 fn end_of(plan: &Plan, address: IpAddr) -> End {
-    let publishes = |kind: &NodeKind| match kind {
-        NodeKind::DockerHost { publish } => publish.iter().any(|p| p.container.ip() == address),
-        NodeKind::Host | NodeKind::Router => false,
-    };
-    let mut nodes = plan.topology.nodes.iter();
-    let host = nodes.position(|n| publishes(&n.kind));
+    let host = plan.topology.publisher_of(address);
     let node = host.or_else(|| plan.topology.node_with(address));
     node.map_or(End::Unknown(address), End::Node)
 }

@@ -1,5 +1,5 @@
-//! Packets on their way into the files. Whether a packet arrives is known later than that it was sent: in virtual time it
-//! waits here until that is known, or long enough, so that its comment can say what became of it.
+//! Packets on their way into the files. Whether a packet arrives is known later than that it was sent: it waits here until
+//! that is known, or long enough, so that its comment can say what became of it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -68,9 +68,11 @@ impl Delayed {
         self.waiting.push_back(Waiting::Secret(line.to_owned()));
     }
 
-    /// What became of a packet that does not arrive, as a sentence.
-    pub(super) fn fate(&mut self, packet: PacketId, said: String) {
-        if let Some(sights) = self.last.get_mut(&packet) {
+    /// What became of a packet that does not arrive, as a sentence. `ahead` of its sights when those are recorded later.
+    pub(super) fn fate(&mut self, packet: PacketId, said: String, ahead: bool) {
+        if ahead {
+            self.last.entry(packet).or_default().fate = Some(said);
+        } else if let Some(sights) = self.last.get_mut(&packet) {
             sights.fate = Some(said);
         }
     }

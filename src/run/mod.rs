@@ -213,12 +213,14 @@ impl<'a> Run<'a> {
         }
         let offload = self.offload && self.place == Place::Devices;
         let trace = Trace::default();
+        // Whoever looks on wants to see packets at once. Files are there at the end, or not at all.
+        let waits = self.place == Place::Virtual || self.stream.is_none();
         let files = Files::open(&plan, self.folder, self.stream, self.pcap)?;
         let recording = Rc::new(RefCell::new(Recording::new(
             plan.clone(),
             files,
             self.packets,
-            self.place == Place::Virtual,
+            waits,
         )));
         trace.attach(recording.clone());
         let foreign = plan.program().is_some();

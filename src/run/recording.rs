@@ -1,7 +1,5 @@
 //! Listens to the trace: keeps the events, dissects what every tap sees, and hands packets and secrets to the files.
 
-use std::collections::BTreeSet;
-
 use super::delayed::Delayed;
 use super::files::{Comments, Files};
 use super::once::Once;
@@ -26,14 +24,12 @@ pub(super) struct Recording {
     /// In labs with real programs: kept until the end, when all secrets are known. A real server keeps its secrets to
     /// itself; ours come from the client, after the ServerHello that they must precede in a capture.
     held: Option<Vec<Held>>,
-    /// In virtual time: packets wait a little before they are written.
+    /// Packets wait a little before they are written.
     delayed: Option<Delayed>,
     /// There were more events than are kept.
     is_full: bool,
     /// Packets are not recorded at all.
     deaf: bool,
-    /// What attackers sent: seen where it left, and in the main capture not once more where it arrives.
-    forged: BTreeSet<PacketId>,
     once: Once,
     annotator: Annotator,
     /// For each tap whose capture is written.
@@ -96,7 +92,7 @@ impl Eyes {
 }
 
 impl Recording {
-    /// In virtual time (`waits`) packets may wait for what becomes of them; on devices whoever is killed leaves them all.
+    /// With `waits` packets wait, before they are written, for what becomes of them.
     pub(super) fn new(plan: Plan, files: Files, packets: bool, waits: bool) -> Self {
         let taps = 0..plan.topology.nics.len();
         Self {
@@ -157,12 +153,8 @@ impl Sink for Recording {
         record.observed.push(eyes.observer.frame(crossing, name));
         if let Some(eyes) = &mut self.main_eyes
             && plan.in_main(crossing)
-            && !self.forged.contains(&crossing.packet)
             && self.once.is_news(crossing)
         {
-            if crossing.direction == Direction::Out && plan.attacks(plan.topology.nics[tap].node) {
-                self.forged.insert(crossing.packet);
-            }
             let frame = eyes.holder.frame(crossing, name);
             comments.main = Some(self.annotator.comment(&frame, plan));
             self.main.push(frame);
@@ -189,7 +181,7 @@ impl Sink for Recording {
             self.files.log(fact);
         }
         if let (Some(delayed), Some((packet, said))) = (&mut self.delayed, fate(event)) {
-            delayed.fate(packet, said);
+            delayed.fate(packet, said, self.held.is_some());
         }
         for annotator in self.tap_annotators.iter_mut().chain([&mut self.annotator]) {
             annotator.event(event);
